@@ -1,0 +1,90 @@
+# aero: build, check, install. `make help` lists the targets.
+VARIANT ?= release
+CC ?= gcc
+PREFIX ?= /usr/local
+DESTDIR ?=
+V ?= 0
+
+B := build/$(VARIANT)
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2
+PKGS := libuv libwebsockets libcares openssl libpcap libcjson
+INC := -Ilib -Icmd -I.
+DEFS := -D_GNU_SOURCE
+CFLAGS_release := -O2 -g
+CFLAGS_debug := -O0 -g3
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS_asan := -fsanitize=address,undefined
+HARDEN := -fstack-protector-strong -fPIE
+ALL_CFLAGS = -std=gnu2x $(WARN) $(DEFS) $(INC) $(HARDEN) $(CFLAGS_$(VARIANT)) $(CFLAGS) \
+	$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+ALL_LDFLAGS = -pie $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
+LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -linih -lhttp_parser -lm -lpthread
+
+LIB_SRC := $(shell find lib -name '*.c' 2>/dev/null | sort)
+CMD_SRC := $(sort $(wildcard cmd/*.c) $(wildcard probes/*.c))
+UNIT_SRC := $(shell find tests/unit -name '*.c' 2>/dev/null | sort)
+HELPER_SRC := $(sort $(wildcard tests/helper/*.c))
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+CMD_OBJ := $(CMD_SRC:%.c=$(B)/%.o)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
+BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
+LIB_A := $(B)/libaero.a
+AERO := $(B)/aero
+
+.DEFAULT_GOAL := all
+.PHONY: all
+all: $(AERO) ## build the aero binary (VARIANT=release|debug|asan)
+
+# Objects depend on the flags, the archive on its list of members: both are stamps that change
+# only when what they hold does.
+stamp = $(shell mkdir -p $(B); printf '%s\n' '$(2)' | cmp -s - $(1) 2>/dev/null || printf '%s\n' '$(2)' > $(1))
+FLAGS_STAMP := $(B)/.flags
+MEMBERS_STAMP := $(B)/.members
+$(call stamp,$(FLAGS_STAMP),$(CC) $(ALL_CFLAGS))
+$(call stamp,$(MEMBERS_STAMP),$(LIB_OBJ))
+
+$(B)/%.o: %.c $(FLAGS_STAMP)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIB_A): $(LIB_OBJ) $(MEMBERS_STAMP)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
+
+$(AERO): $(CMD_OBJ) $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CMD_OBJ) $(LIB_A) $(LIBS)
+
+$(UNIT_BIN): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIB_A) -lcmocka $(LIBS)
+
+$(HELPER_BIN) $(BENCH_BIN): $(B)/%: $(B)/%.o $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIB_A) $(LIBS)
+
+.PHONY: unit
+unit: $(UNIT_BIN) ## build and run the unit tests
+	$(Q)tests/run-unit $(UNIT_BIN)
+
+.PHONY: format
+format: ## rewrite sources with clang-format
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
+.PHONY: clean
+clean: ## remove everything that was built
+	$(Q)rm -rf build
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HELPER_BIN:=.d) $(BENCH_BIN:=.d)
