@@ -58,12 +58,13 @@ void log_link(struct log *l, const struct log *up, const struct kv *kv, int n);
 bool log_on(const struct log *l, enum log_level level);
 void log_write(const struct log *l, enum log_level level, const char *event, const struct kv *kv);
 
-#define LOG_KV(...) ((const struct kv[]){__VA_ARGS__ __VA_OPT__(, ){NULL, KV_END, {NULL}}})
+/* A dummy in front lets the list of fields be empty. */
+#define LOG_KV(...) (&((const struct kv[]){{.type = KV_END}, ##__VA_ARGS__, {.type = KV_END}})[1])
 #define log_error(l, ev, ...) log_write(l, LOG_ERROR, ev, LOG_KV(__VA_ARGS__))
 #define log_warn(l, ev, ...) log_write(l, LOG_WARN, ev, LOG_KV(__VA_ARGS__))
 #define log_info(l, ev, ...) log_write(l, LOG_INFO, ev, LOG_KV(__VA_ARGS__))
-#define log_debug(l, ev, ...)                                             \
-	do {                                                              \
-		if (log_on(l, LOG_DEBUG))                                 \
-			log_write(l, LOG_DEBUG, ev, LOG_KV(__VA_ARGS__)); \
+#define log_debug(l, ev, ...)                                                                      \
+	do {                                                                                       \
+		if (log_on(l, LOG_DEBUG))                                                          \
+			log_write(l, LOG_DEBUG, ev, LOG_KV(__VA_ARGS__));                          \
 	} while (0)
