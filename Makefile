@@ -75,6 +75,24 @@ $(HELPER_BIN) $(BENCH_BIN): $(B)/%: $(B)/%.o $(LIB_A)
 unit: $(UNIT_BIN) ## build and run the unit tests
 	$(Q)tests/run-unit $(UNIT_BIN)
 
+.PHONY: deps
+deps: ## install the Debian packages that are missing (root)
+	$(Q)tests/deps build test
+
+.PHONY: test
+test: ## install what is missing, build all variants and run every test
+	$(Q)tests/deps build test
+	$(Q)$(MAKE) --no-print-directory -j2 all helpers
+	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=asan all helpers
+	$(Q)tests/run
+
+.PHONY: helpers
+helpers: $(HELPER_BIN)
+
+.PHONY: lint
+lint: all ## static checks: layers, headers, globals, format, cppcheck, shellcheck
+	$(Q)BUILD=$(B) tests/lint/run
+
 .PHONY: format
 format: ## rewrite sources with clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
