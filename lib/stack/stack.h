@@ -49,7 +49,12 @@ struct stack_conf {
 	uint32_t lease_s;
 	const char *domain;   /* DHCP option 15; "" = none */
 	const char *hostname; /* DHCP option 12; "" = none */
-	bool pad_frames;      /* pad short frames to 60 bytes */
+	struct span search;   /* DHCP option 119 (RFC 3397), encoded; empty = none */
+	struct span routes;   /* DHCP option 121 (RFC 3442), encoded; empty = none */
+	const struct ip *ntp; /* DHCP option 42 */
+	uint32_t n_ntp;
+	const char *wpad; /* DHCP option 252; "" = none */
+	bool pad_frames;  /* pad short frames to 60 bytes */
 
 	uint32_t tcp_max_flows;        /* per tunnel; 0 = refuse every SYN */
 	uint32_t tcp_max_half_open;    /* per tunnel; beyond it the oldest is reset */
@@ -59,6 +64,7 @@ struct stack_conf {
 	uint32_t tcp_ooo_tunnel;                     /* out-of-order guest bytes held */
 	uint32_t tcp_idle_ms, tcp_half_open_ms, tcp_fin_wait_ms, tcp_time_wait_ms;
 	uint32_t tcp_give_up_ms; /* unanswered retransmission toward the guest */
+	uint32_t tcp_delayed_ack_ms;
 
 	uint32_t udp_max_flows;   /* (guest port, destination) pairs per tunnel; 0 = no limit */
 	uint32_t udp_idle_ms;     /* 0 = never */
