@@ -18,7 +18,7 @@
 
 #include "base/addr.h"
 #include "base/list.h"
-#include "wire/wsframe.h"
+#include "wire/wsparse.h"
 
 struct hconn; /* the transport below: server.h or wsclient.h */
 struct ws;
