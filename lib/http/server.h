@@ -2,7 +2,9 @@
  *
  * For      every service of a worker. libwebsockets moves the bytes (plain or TLS), libhttp-parser
  *          reads request heads under our own limits, this file answers what is wrong with them.
- * Owner    server_new / server_free (asynchronous: `drained` comes when every connection is gone).
+ * Owner    server_new / server_free. server_free is for outside its callbacks; what is still open
+ *          is dropped, and `gone` and `closed` come before it returns. The gentle way is
+ *          server_drain, then server_free once `drained` has come.
  * Order    server_adopt(fd) for each accepted socket. A request calls its route's handler once the
  *          head (and, if the route takes one, the body) is complete; the handler answers exactly
  *          once, now or later: req_reply, or req_upgrade. If the client goes away first, `gone`
@@ -16,8 +18,8 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "http/transport.h"
 #include "http/ws.h"
-#include "net/worker.h"
 
 struct server;
 struct req;
@@ -25,7 +27,7 @@ struct req;
 struct server_conf {
 	uint32_t head_ms; /* whole request head, from the first byte or from accept */
 	uint32_t body_ms; /* whole body */
-	uint32_t idle_ms; /* keep-alive */
+	uint32_t idle_ms; /* keep-alive; 0 = one request a connection */
 	uint32_t head_max, target_max, headers_max; /* bytes, bytes, count */
 	uint32_t body_max;
 	const char *tls_cert, *tls_key; /* files; NULL = plain */
@@ -41,14 +43,16 @@ struct route {
 };
 
 /* routes end with a NULL path. */
-struct server *server_new(struct worker *w, const struct server_conf *conf,
+struct server *server_new(struct transport *t, const struct server_conf *conf,
         const struct route *routes, void *user, struct err *e);
-int server_adopt(struct server *s, int fd); /* takes fd, also on failure */
-uint32_t server_connections(const struct server *s);
+int server_adopt(struct server *s, int fd);          /* takes fd, also on failure */
+uint32_t server_connections(const struct server *s); /* adopted and not closed yet */
+/* Read the files again, for new connections; on failure everything stays as it was. */
 int server_reload_tls(struct server *s, struct err *e);
-/* No more requests: idle connections close now, others after their answer; then `drained`. */
+/* No more requests: idle connections close now, others after their answer, WebSockets when their
+ * owners close them; then `drained`, from the loop. */
 void server_drain(struct server *s, void (*drained)(void *user), void *user);
-void server_free(struct server *s); /* after drained, or to drop everything at once */
+void server_free(struct server *s);
 
 /* --- one request ------------------------------------------------------------------------------ */
 unsigned req_method(const struct req *r);

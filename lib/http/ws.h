@@ -6,12 +6,16 @@
  * Owner    embed struct ws in the endpoint; memory must stay until `closed`.
  * Order    server: req_upgrade (server.h) -> opened state at once; client: ws_connect (wsclient.h)
  *          -> opened? -> (message* batch_end)* ... -> closed. `closed` comes once, last, from the
- *          loop. After ws_close or ws_drop no other callback comes but `closed`.
+ *          loop (or from server_free). After ws_close or ws_drop no other callback comes but
+ *          `closed`. Nothing is called from inside ws_connect or any call below.
  * Memory   message spans are borrowed until batch_end has returned, and may be changed in place.
+ *          Other spans are good for the call only.
  * Pace     out: ws_want says "I have something"; `pull` runs at the end of the turn, and again
- *          whenever the kernel has room, as long as it returns true. At most `unsent_max` bytes lie
- *          un-sent in the kernel (TCP_NOTSENT_LOWAT, SIOCOUTQNSD), so what is pulled late is chosen
- *          late. in: ws_pause / ws_resume.
+ *          whenever the kernel has room, as long as it returns true. About `unsent_max` bytes at
+ *          most lie un-sent in the kernel (TCP_NOTSENT_LOWAT, SIOCOUTQNSD), so what is pulled late
+ *          is chosen late. in: ws_pause / ws_resume; what was read before is still delivered.
+ *          A ping is answered before anything else; from a peer that floods with pings and does
+ *          not read, only the latest is.
  * Errors   a violation of RFC 6455 by the peer ends in the right close code by itself.
  * Spec     RFC 6455. No extensions. */
 #pragma once
@@ -20,26 +24,32 @@
 #include "base/list.h"
 #include "wire/wsparse.h"
 
-struct hconn; /* the transport below: server.h or wsclient.h */
+struct hconn; /* the connection below */
 struct ws;
 
 struct ws_out {        /* what pull writes into */
 	uint8_t *p;    /* the output buffer */
-	size_t cap;    /* its size */
-	size_t budget; /* bytes that may be written now */
-	size_t n;      /* bytes written: set by pull */
+	size_t cap;    /* its size: never write beyond */
+	size_t budget; /* stop once this many bytes are in; the last frame may run over */
+	size_t n;      /* bytes written: raised by pull, 0 at first */
 	bool masked;   /* frames must be masked (client role) */
 };
 
 struct ws_ops {
-	void (*opened)(struct ws *ws); /* client role only; may be NULL */
+	/* Client role: 101 came, with that subprotocol (empty = none). May be NULL. */
+	void (*opened)(struct ws *ws, struct span subprotocol);
+	/* Client role: the server said something else than 101; `closed` follows. May be NULL. */
+	void (*refused)(struct ws *ws, int status, struct span body);
 	void (*message)(struct ws *ws, struct span payload, bool text);
-	/* WebSocket-level ping or pong seen (a pong is answered before this); may be NULL. */
+	/* WebSocket-level ping or pong seen (a ping is answered by itself); may be NULL. */
 	void (*control)(struct ws *ws, bool ping, struct span payload);
-	void (*batch_end)(struct ws *ws); /* all messages of one read were delivered */
-	/* Write whole frames (headers included: wsframe_put_head) into out. True: I have more. */
+	/* All messages of one read were delivered. May be NULL. */
+	void (*batch_end)(struct ws *ws);
+	/* Write whole frames (headers included: wsframe_put_head) into out. True: I have more.
+	 * At least 64 KiB lie between budget and cap. May be NULL. */
 	bool (*pull)(struct ws *ws, struct ws_out *out);
-	/* code: what the peer or we said, 1005 none, 1006 lost. */
+	/* code: what the peer said, or what we did when it said nothing back; WS_CODE_NONE,
+	 * WS_CODE_LOST. Client role, never opened: WS_CODE_LOST and a sentence for humans. */
 	void (*closed)(struct ws *ws, uint16_t code, struct span reason);
 };
 
@@ -48,18 +58,19 @@ struct ws {
 	const struct ws_ops *ops;
 	struct hconn *conn;
 	struct wsparse parse;
-	struct list dirty; /* on the worker's list of sockets to flush */
 	uint32_t unsent_max;
-	uint16_t close_code; /* what we sent, 0 = nothing yet */
+	uint16_t close_code; /* the first that was said, by either side; 0 = nothing yet */
 	bool wants, paused, closing, client;
+	uint8_t reason_n;
+	char *reason;
 };
 
 void ws_want(struct ws *ws);
 void ws_pause(struct ws *ws);
 void ws_resume(struct ws *ws);
 /* Send one frame ahead of anything pulled later (control replies, ERROR messages); copies. Bounded:
- * -ENOBUFS when more than 64 KiB of such frames wait. */
-int ws_send(struct ws *ws, uint8_t opcode, struct span payload);
+ * -ENOBUFS when others wait and all together would be more than 64 KiB; -EPIPE after ws_close. */
+int ws_send(struct ws *ws, enum ws_op op, struct span payload);
 /* Send Close, wait up to linger_ms for the peer's, then end the connection. Idempotent; what was
  * sent by ws_send before goes out first, nothing is pulled any more. */
 void ws_close(struct ws *ws, uint16_t code, const char *reason, uint32_t linger_ms);
