@@ -118,21 +118,28 @@ struct stack_ops {
 	 * (-EACCES denied by policy, -EMFILE ...). tos: the guest's, passed on if allowed. */
 	int (*tcp_open)(
 	        struct stack *st, struct tcp_flow *f, const struct endpoint *dst, uint8_t tos);
-	/* How many more bytes tcp_write is certain to take (kernel buffer plus overflow). */
+	/* How many more bytes tcp_write is certain to take (kernel buffer plus overflow). What was
+	 * said once is a promise: the guest was told, and a window is never taken back. */
 	uint32_t (*tcp_room)(struct stack *st, struct tcp_flow *f);
-	/* Takes all of the bytes as long as they stay within the room last told; -errno = dead
-	 * (stack_tcp_failed does not follow). urgent: the last byte is TCP urgent data. */
+	/* Takes all of the bytes, which never reach beyond what some tcp_room promised; -errno =
+	 * dead (stack_tcp_failed does not follow). urgent: the last byte is TCP urgent data.
+	 * May come before stack_tcp_opened (early data, at most tcp_early_bytes in all): the op
+	 * keeps those bytes and sends them first. */
 	int (*tcp_write)(
 	        struct stack *st, struct tcp_flow *f, const struct iovec *iov, int n, bool urgent);
 	/* Half-close, after everything written so far. */
 	void (*tcp_shutdown)(struct stack *st, struct tcp_flow *f);
 	/* Copy upstream bytes starting `off` bytes after the last discarded one. > 0: bytes;
 	 * 0: the end of the stream lies exactly there; -EAGAIN: nothing yet, stack_tcp_readable
-	 * will come; other -errno: dead. */
+	 * will come; other -errno: dead. Urgent bytes are in line (SO_OOBINLINE). Less than was
+	 * asked for is no sign that there is no more. */
 	ssize_t (*tcp_peek)(
 	        struct stack *st, struct tcp_flow *f, uint32_t off, const struct iovec *iov, int n);
 	/* The guest has acknowledged n more bytes: forget them. */
 	void (*tcp_discard)(struct stack *st, struct tcp_flow *f, uint32_t n);
+	/* Both directions are over: let go of the socket now, gracefully, and do not count it any
+	 * more. The flow itself stays for its TIME_WAIT; only tcp_free follows, and no news. */
+	void (*tcp_release)(struct stack *st, struct tcp_flow *f);
 
 	/* --- UDP ------------------------------------------------------------------------- */
 	/* One socket per guest port (opened at once or at the first send). NULL: at the limit. */

@@ -5,17 +5,10 @@
  * they have nothing to keep. */
 #pragma once
 
+#include "stack/sched_ent.h"
 #include "stack/stack.h"
 
 /* --- sched: whose turn it is to send to the guest ----------------------------------------- */
-
-/* Something that has frames for the guest: a TCP flow, a UDP binding. Embedded in it. */
-struct sched_ent {
-	struct list node;
-	const struct sched_ops *ops;
-	int32_t deficit; /* bytes it may still send in this round */
-	bool was_sparse; /* sits on the list of new flows */
-};
 
 struct sched_ops {
 	/* Write frames of at most `bytes` (at least one frame may be written when bytes > 0).
@@ -64,13 +57,20 @@ void icmp_error(struct stack *st, const struct ip *from, const struct ippkt *pkt
 /* Owned by tcp.c and its files: */
 struct tcp_part {
 	struct hash flows;
-	struct list half_open; /* oldest first */
-	struct list by_use;    /* idlest first, for shedding */
-	struct list acks;      /* flows that owe the guest a bare ACK */
+	/* Every flow is on one of these: */
+	struct list waiting;   /* for their turn to connect */
+	struct list half_open; /* connecting, oldest first */
+	struct list by_use;    /* the others, idlest first, for shedding */
+	struct list acks;      /* owe the guest a frame without data */
+	struct list time_wait; /* over, without a socket, oldest first */
+	struct list blocked;   /* by pace; through their sched_ent, which is not ready then */
 	uint32_t n_flows, n_half_open;
 	uint32_t window_promised, ooo_bytes;
+	uint32_t challenges, challenge_at; /* sent in this period (RFC 5961 7) */
 	uint64_t opened;
-	struct tcp_pace *pace; /* NULL until the first bulk transfer */
+	uint32_t tunnel_rtt_us; /* the last stack_rtt; 0 = unknown */
+	struct tcp_pace *pace;  /* NULL until the first bulk transfer */
+	struct dnstcp *dns;     /* NULL until the first query over TCP */
 };
 void tcp_part_init(struct stack *st);
 void tcp_part_fini(struct stack *st);
@@ -79,3 +79,12 @@ void tcp_rx_end(struct stack *st, uint64_t now);
 /* Bare ACKs and SYN-ACKs, RSTs that are due: written before any data. False when e is full. */
 bool tcp_pull_control(struct stack *st, struct emit *e, uint64_t now);
 bool tcp_control_pending(const struct stack *st);
+void tcp_rtt(struct stack *st, uint32_t rtt_us);
+size_t tcp_memory(const struct stack *st); /* heap bytes, without the flows themselves */
+
+/* DNS over TCP (dnstcp.c) asks through dns.c, which checks the query, keeps the limit of pending
+ * ones and calls op dns_query. Its tokens have this bit, and their answers go to dnstcp_answer. */
+#define DNS_TOKEN_TCP 0x80000000u
+int dns_ask(struct stack *st, uint32_t token, struct span query); /* -errno: say SERVFAIL */
+void dns_forget(struct stack *st, uint32_t token);
+void dnstcp_answer(struct stack *st, uint32_t token, struct span answer, uint64_t now);
