@@ -1,5 +1,7 @@
 #include "policy/claims.h"
 
+#include "wire/utf8.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -240,25 +242,6 @@ read_value(struct reader *r, unsigned depth, struct claim *out)
 	return ok;
 }
 
-/* RFC 3629 4: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
-static bool
-valid_utf8(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n;) {
-		uint8_t c = p[i], lo = 0x80, hi = 0xbf;
-		size_t more = c < 0x80 ? 0 : c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-		if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n - i <= more)
-			return false;
-		lo = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : lo;
-		hi = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : hi;
-		for (size_t j = 1; j <= more; j++, lo = 0x80, hi = 0xbf)
-			if (p[i + j] < lo || p[i + j] > hi)
-				return false;
-		i += more + 1;
-	}
-	return true;
-}
-
 bool
 claims_read(uint8_t *json, size_t n, struct claim *want, size_t n_want)
 {
@@ -266,7 +249,7 @@ claims_read(uint8_t *json, size_t n, struct claim *want, size_t n_want)
 	struct claim all;
 	for (size_t i = 0; i < n_want; i++)
 		want[i] = (struct claim){.name = want[i].name};
-	if (!valid_utf8(json, n))
+	if (!utf8_valid(span(json, n)))
 		return false;
 	skip_space(&r);
 	if (r.p == r.end || *r.p != '{')
