@@ -10,7 +10,7 @@
  *          once, now or later: req_reply, or req_upgrade. If the client goes away first, `gone`
  *          is called and the request must not be touched again.
  * Memory   everything reached through struct req is borrowed until the answer.
- * Pace     limits of struct server_conf; a connection costs nothing but its state while idle.
+ * Pace     limits of struct server_settings; a connection costs nothing but its state while idle.
  * Errors   statuses: 400 malformed, 408 too slow, 413 body, 414 target, 431 headers, 501 transfer
  *          coding, 505; unknown path 404 with empty body, wrong method 405 with Allow.
  * Spec     RFC 9110, RFC 9112, RFC 6455 4.2. */
@@ -24,7 +24,7 @@
 struct server;
 struct req;
 
-struct server_conf {
+struct server_settings {
 	uint32_t head_ms; /* whole request head, from the first byte or from accept */
 	uint32_t body_ms; /* whole body */
 	uint32_t idle_ms; /* keep-alive; 0 = one request a connection */
@@ -43,7 +43,7 @@ struct route {
 };
 
 /* routes end with a NULL path. */
-struct server *server_new(struct transport *t, const struct server_conf *conf,
+struct server *server_new(struct transport *t, const struct server_settings *conf,
         const struct route *routes, void *user, struct err *e);
 int server_adopt(struct server *s, int fd);          /* takes fd, also on failure */
 uint32_t server_connections(const struct server *s); /* adopted and not closed yet */
