@@ -66,12 +66,16 @@ struct stack_conf {
 	uint32_t tcp_give_up_ms; /* unanswered retransmission toward the guest */
 	uint32_t tcp_delayed_ack_ms;
 
-	uint32_t udp_max_flows;   /* (guest port, destination) pairs per tunnel; 0 = no limit */
-	uint32_t udp_idle_ms;     /* 0 = never */
-	uint32_t udp_queue_bytes; /* datagrams waiting for the guest, per tunnel */
-	uint32_t udp_queue_ms;    /* older ones are dropped from the head */
+	uint32_t udp_max_flows;    /* (guest port, destination) pairs per tunnel; 0 = no limit */
+	uint32_t udp_idle_ms;      /* 0 = never */
+	uint32_t udp_unreplied_ms; /* for a flow never answered, where shorter; 0 = never */
+	uint32_t udp_queue_bytes;  /* datagrams waiting for the guest, per tunnel */
+	uint32_t udp_queue_ms;     /* older ones are dropped from the head */
 	uint32_t frag_bytes, frag_count, frag_ms; /* reassembly, per tunnel */
 	uint32_t ping_max;                        /* echo ids in flight, per tunnel */
+	uint32_t ping_ms;                         /* how long an answer is waited for */
+	uint32_t ping_rate;                       /* echo requests to the world a second; 0 = any */
+	uint32_t icmp_error_rate;                 /* errors to the guest a second; 0 = any */
 	uint32_t dns_max_pending;                 /* 0 = SERVFAIL whatever is asked */
 	uint32_t queue_delay_target_ms; /* standing queue toward the guest that pacing aims at */
 };
