@@ -30,7 +30,7 @@
 #include "base/hash.h"
 #include "base/slab.h"
 #include "base/wheel.h"
-#include "stack/emit.h"
+#include "wire/emit.h"
 #include "wire/ether.h"
 
 #include <sys/uio.h>

@@ -2,7 +2,7 @@
  *
  * For      building many frames straight into one output buffer that is sent with one write. The
  *          transport puts its own header (WebSocket + tunnel, or anything else) before each frame.
- * Owner    the caller of stack_pull, for the duration of the call; memory is the worker's arena.
+ * Owner    the caller of a pull (stack_pull, guest_pull), for the duration of the call.
  * Order    emit_frame(len) -> fill exactly len bytes;  or
  *          emit_slots(len, n) -> fill some or all of them -> emit_commit(used, last_len).
  *          emit_end once after the last frame. `seal`, then `tap`, run for each frame when its

@@ -1,4 +1,4 @@
-#include "stack/emit.h"
+#include "wire/emit.h"
 
 void
 emit_init(struct emit *e, uint8_t *base, size_t cap, size_t budget, size_t max_frame)
