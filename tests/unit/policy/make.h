@@ -11,23 +11,30 @@
 
 /* LIST("a", "b"): a list that was given; LIST() was given but is empty; (struct opt_list){0} was
  * not given. */
-#define LIST(...)                                                                       \
-	((struct opt_list){                                                             \
-	        .v = (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL},            \
+#define LIST(...)                                                                     \
+	((struct opt_list){                                                           \
+	        .v = (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL},          \
 	        .n = sizeof((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}) / \
-	                        sizeof(char *) -                                        \
-	                1,                                                              \
-	        .set = true,                                                            \
+	                     sizeof(char *) -                                         \
+	             1,                                                               \
+	        .set = true,                                                          \
 	})
 
-#define FIELD(n, v) {{(const uint8_t *)(n), sizeof(n) - 1}, {(const uint8_t *)(v), sizeof(v) - 1}}
-#define HEAD(...)                                                                             \
-	((struct head){                                                                       \
-	        .field = (const struct head_field[]){__VA_ARGS__ __VA_OPT__(, ){SPAN_NONE, SPAN_NONE}}, \
-	        .n = sizeof((const struct head_field[]){                                      \
-	                     __VA_ARGS__ __VA_OPT__(, ){SPAN_NONE, SPAN_NONE}}) /              \
-	                        sizeof(struct head_field) -                                   \
-	                1,                                                                    \
+#define FIELD(n, v)                                         \
+	{                                                   \
+		{(const uint8_t *)(n), sizeof(n) - 1},      \
+		{                                           \
+			(const uint8_t *)(v), sizeof(v) - 1 \
+		}                                           \
+	}
+#define HEAD(...)                                                                 \
+	((struct head){                                                           \
+	        .field = (const struct head_field[]){__VA_ARGS__ __VA_OPT__(, ){  \
+	                SPAN_NONE, SPAN_NONE}},                                   \
+	        .n = sizeof((const struct head_field[]){                          \
+	                     __VA_ARGS__ __VA_OPT__(, ){SPAN_NONE, SPAN_NONE}}) / \
+	                     sizeof(struct head_field) -                          \
+	             1,                                                           \
 	})
 
 static inline struct ip
