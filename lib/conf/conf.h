@@ -28,7 +28,7 @@ struct conf_input {
 	char *const *env;         /* as environ; NULL: not asked */
 	const char *const *flags; /* "section.key=value", without the dashes */
 	size_t n_flags;
-	void (*problem)(void *arg, const char *text);
+	conf_say *problem; /* NULL: only the first is told, in the error */
 	void *arg;
 };
 
@@ -40,20 +40,31 @@ const struct opt_service *conf_service(const struct conf *c);
 /* The values; each asserts that `c` is of that service. */
 const struct l2_conf *conf_l2(const struct conf *c);
 
-/* Where the value of an option was written. */
+/* Where the value of an option was written: `field` points into the values. */
 struct conf_src conf_source(const struct conf *c, const void *field);
-/* "l2.ini:12", "AERO_L2_OPEN", "--origin.open", "default"; of a list's item where the file has one
- * a line. Returns buf->n text; until next call on b. */
+/* Ditto as text, of one item where a file has one a line: "l2.ini:12", "AERO_L2_OPEN",
+ * "--origin.open", "default". Returns the text in b, which is cleared first. */
 const char *conf_where(const struct conf *c, const void *field, uint32_t item, struct buf *b);
 
 /* Everything worth a warning: values that were bent to fit, names that look mistyped, and what the
  * service's own rules find unsafe. */
-void conf_warnings(const struct conf *c, void (*say)(void *arg, const char *text), void *arg);
+void conf_warnings(const struct conf *c, conf_say *say, void *arg);
+
+/* Every option in the order of the samples. `field` is its value, for conf/value.h. */
+struct conf_item {
+	const struct opt_section *section;
+	const struct opt *opt;
+	const void *field;
+	struct conf_src src;
+	const char *name; /* "section.key" */
+};
+void conf_each(
+        const struct conf *c, void (*each)(void *arg, const struct conf_item *it), void *arg);
 
 /* One option that differs between two loads of the same service. */
 struct conf_change {
-	const char *section, *key;
-	bool live; /* may be applied without a restart */
+	const char *name; /* "section.key" */
+	bool live;        /* may be applied without a restart */
 };
 /* Returns how many there are. `each` may be NULL. */
 size_t conf_diff(const struct conf *was, const struct conf *now,

@@ -140,6 +140,8 @@ struct opt_dflt {
 };
 
 struct conf;
+/* Takes one sentence at a time. */
+typedef void conf_say(void *arg, const char *text);
 
 struct opt_service {
 	const char *name;   /* "l2": aero serve l2 */
@@ -152,9 +154,9 @@ struct opt_service {
 	size_t n_env;
 	const struct opt_dflt *dflt;
 	size_t n_dflt;
-	/* Rules between options; may settle values that were left to choose. */
-	int (*check)(struct conf *c, void *values, struct err *e);
-	/* Says every reason for worry about a loaded configuration. */
-	void (*warn)(const struct conf *c, const void *values,
-	        void (*say)(void *arg, const char *text), void *arg);
+	/* Rules between options, see conf/check.h: returns how many are broken and says each. May
+	 * settle values that were left to choose. */
+	int (*check)(const struct conf *c, void *values, conf_say *say, void *arg);
+	/* Says what is legal and yet worth a second look. */
+	void (*warn)(const struct conf *c, const void *values, conf_say *say, void *arg);
 };
