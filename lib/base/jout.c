@@ -1,16 +1,16 @@
-#include "base/json.h"
+#include "base/jout.h"
 
 #include <assert.h>
 #include <inttypes.h>
 
 void
-json_init(struct json *j, struct buf *b)
+jout_init(struct jout *j, struct buf *b)
 {
-	*j = (struct json){.b = b, .fresh = true};
+	*j = (struct jout){.b = b, .fresh = true};
 }
 
 static void
-before_value(struct json *j)
+before_value(struct jout *j)
 {
 	if (!j->after_key && !j->fresh)
 		buf_addc(j->b, ',');
@@ -18,9 +18,9 @@ before_value(struct json *j)
 }
 
 static void
-open_level(struct json *j, char open, char close)
+open_level(struct jout *j, char open, char close)
 {
-	assert(j->depth < JSON_DEPTH);
+	assert(j->depth < JOUT_DEPTH);
 	before_value(j);
 	buf_addc(j->b, open);
 	j->close[j->depth++] = close;
@@ -28,19 +28,19 @@ open_level(struct json *j, char open, char close)
 }
 
 void
-json_object(struct json *j)
+jout_object(struct jout *j)
 {
 	open_level(j, '{', '}');
 }
 
 void
-json_array(struct json *j)
+jout_array(struct jout *j)
 {
 	open_level(j, '[', ']');
 }
 
 void
-json_end(struct json *j)
+jout_end(struct jout *j)
 {
 	assert(j->depth > 0 && !j->after_key);
 	buf_addc(j->b, j->close[--j->depth]);
@@ -101,7 +101,7 @@ add_quoted(struct buf *b, struct span s)
 }
 
 void
-json_key(struct json *j, const char *key)
+jout_key(struct jout *j, const char *key)
 {
 	assert(j->depth && j->close[j->depth - 1] == '}' && !j->after_key);
 	before_value(j);
@@ -111,73 +111,73 @@ json_key(struct json *j, const char *key)
 }
 
 void
-json_span(struct json *j, struct span s)
+jout_span(struct jout *j, struct span s)
 {
 	before_value(j);
 	add_quoted(j->b, s);
 }
 
 void
-json_str(struct json *j, const char *s)
+jout_str(struct jout *j, const char *s)
 {
 	if (s)
-		json_span(j, span_str(s));
+		jout_span(j, span_str(s));
 	else
-		json_null(j);
+		jout_null(j);
 }
 
 void
-json_u64(struct json *j, uint64_t v)
+jout_u64(struct jout *j, uint64_t v)
 {
 	before_value(j);
 	buf_addf(j->b, "%" PRIu64, v);
 }
 
 void
-json_i64(struct json *j, int64_t v)
+jout_i64(struct jout *j, int64_t v)
 {
 	before_value(j);
 	buf_addf(j->b, "%" PRId64, v);
 }
 
 void
-json_ms(struct json *j, double ms)
+jout_ms(struct jout *j, double ms)
 {
 	before_value(j);
 	buf_addf(j->b, "%.3f", ms);
 }
 
 void
-json_bool(struct json *j, bool v)
+jout_bool(struct jout *j, bool v)
 {
 	before_value(j);
 	buf_adds(j->b, v ? "true" : "false");
 }
 
 void
-json_null(struct json *j)
+jout_null(struct jout *j)
 {
 	before_value(j);
 	buf_adds(j->b, "null");
 }
 
 void
-json_kv_str(struct json *j, const char *key, const char *s)
+jout_kv_str(struct jout *j, const char *key, const char *s)
 {
-	json_key(j, key);
-	json_str(j, s);
+	jout_key(j, key);
+	jout_str(j, s);
 }
 
 void
-json_kv_u64(struct json *j, const char *key, uint64_t v)
+jout_kv_u64(struct jout *j, const char *key, uint64_t v)
 {
-	json_key(j, key);
-	json_u64(j, v);
+	jout_key(j, key);
+	jout_u64(j, v);
 }
 
 void
-json_kv_bool(struct json *j, const char *key, bool v)
+jout_kv_bool(struct jout *j, const char *key, bool v)
 {
-	json_key(j, key);
-	json_bool(j, v);
+	jout_key(j, key);
+	jout_bool(j, v);
 }

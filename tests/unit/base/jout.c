@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "base/jout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,27 +11,27 @@ nested(void **state)
 {
 	(void)state;
 	struct buf b;
-	struct json j;
+	struct jout j;
 	buf_init(&b, 4096);
-	json_init(&j, &b);
-	json_object(&j);
-	json_kv_str(&j, "schema", "aero.x/1");
-	json_kv_bool(&j, "ok", true);
-	json_key(&j, "list");
-	json_array(&j);
-	json_u64(&j, UINT64_MAX);
-	json_i64(&j, -3);
-	json_null(&j);
-	json_object(&j);
-	json_end(&j);
-	json_array(&j);
-	json_end(&j);
-	json_end(&j);
-	json_key(&j, "t");
-	json_ms(&j, 1.5);
-	json_kv_str(&j, "none", NULL);
-	json_kv_u64(&j, "n", 0);
-	json_end(&j);
+	jout_init(&j, &b);
+	jout_object(&j);
+	jout_kv_str(&j, "schema", "aero.x/1");
+	jout_kv_bool(&j, "ok", true);
+	jout_key(&j, "list");
+	jout_array(&j);
+	jout_u64(&j, UINT64_MAX);
+	jout_i64(&j, -3);
+	jout_null(&j);
+	jout_object(&j);
+	jout_end(&j);
+	jout_array(&j);
+	jout_end(&j);
+	jout_end(&j);
+	jout_key(&j, "t");
+	jout_ms(&j, 1.5);
+	jout_kv_str(&j, "none", NULL);
+	jout_kv_u64(&j, "n", 0);
+	jout_end(&j);
 	assert_string_equal(buf_str(&b),
 	        "{\"schema\":\"aero.x/"
 	        "1\",\"ok\":true,\"list\":[18446744073709551615,-3,null,{},[]],"
@@ -59,10 +59,10 @@ text(void **state)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct buf b;
-		struct json j;
+		struct jout j;
 		buf_init(&b, 256);
-		json_init(&j, &b);
-		json_span(&j, rows[i].in);
+		jout_init(&j, &b);
+		jout_span(&j, rows[i].in);
 		assert_string_equal(buf_str(&b), rows[i].out);
 		buf_fini(&b);
 	}
@@ -73,10 +73,10 @@ capped(void **state)
 {
 	(void)state;
 	struct buf b;
-	struct json j;
+	struct jout j;
 	buf_init(&b, 8);
-	json_init(&j, &b);
-	json_str(&j, "much too long");
+	jout_init(&j, &b);
+	jout_str(&j, "much too long");
 	assert_true(b.bad);
 	assert_true(b.n <= 8);
 	buf_fini(&b);
