@@ -75,8 +75,7 @@ test_kinds(void **state)
 	};
 	struct ip a4 = ip4(0x0a000202), b4 = ip4(0x0a00020f), a6 = six(1), b6 = six(2);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct icmpmsg m = {
-		        .kind = rows[i].kind, .id = 0x1234, .seq = 7, .mtu = 1400};
+		struct icmpmsg m = {.kind = rows[i].kind, .id = 0x1234, .seq = 7, .mtu = 1400};
 		round_trip(m, &a4, &b4, rows[i].type4, rows[i].code4);
 		round_trip(m, &a6, &b6, rows[i].type6, rows[i].code6);
 	}

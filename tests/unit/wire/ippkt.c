@@ -18,8 +18,7 @@ fix_sum(struct bytes *b)
 }
 
 /* A header as seen on many wires, with the checksum everybody knows: b861. */
-static const char sample4[] =
-        "45 00 00 73 00 00 40 00 40 11 b8 61 c0 a8 00 01 c0 a8 00 c7";
+static const char sample4[] = "45 00 00 73 00 00 40 00 40 11 b8 61 c0 a8 00 01 c0 a8 00 c7";
 
 static struct bytes
 packet4(void)
@@ -63,10 +62,9 @@ test_v4_refused(void **state)
 		uint8_t at, v;
 		int want;
 	} bad[] = {
-	        {0, 0x55, -EPROTONOSUPPORT},
-	        {0, 0x44, -EBADMSG}, /* header below 20 */
-	        {2, 0x01, -EBADMSG}, /* total above what is there */
-	        {3, 19, -EBADMSG},   /* total below the header */
+	        {0, 0x55, -EPROTONOSUPPORT}, {0, 0x44, -EBADMSG}, /* header below 20 */
+	        {2, 0x01, -EBADMSG},                              /* total above what is there */
+	        {3, 19, -EBADMSG},                                /* total below the header */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct bytes c = b;

@@ -4,15 +4,15 @@
 
 #include <errno.h>
 
-static struct json *vectors;
+static struct jsondoc *vectors;
 
 static struct l2tun_limits
-limits(const struct json *v)
+limits(const struct jsondoc *v)
 {
 	struct l2tun_limits lim = {2048, 256};
-	if (json_get(v, "frame"))
+	if (jsondoc_get(v, "frame"))
 		lim.frame = (size_t)t_int(v, "frame");
-	if (json_get(v, "control"))
+	if (jsondoc_get(v, "control"))
 		lim.control = (size_t)t_int(v, "control");
 	return lim;
 }
@@ -22,9 +22,9 @@ test_decode(void **state)
 {
 	(void)state;
 	char why[L2TUN_WHY] = "untouched";
-	const struct json *v = json_first(json_get(vectors, "decode"));
+	const struct jsondoc *v = jsondoc_first(jsondoc_get(vectors, "decode"));
 	assert_non_null(v);
-	for (; v; v = json_next(v)) {
+	for (; v; v = jsondoc_next(v)) {
 		struct bytes in = t_hex(t_str(v, "hex")), payload = t_hex(t_str(v, "payload"));
 		struct l2tun_limits lim = limits(v);
 		struct l2tun m;
@@ -41,9 +41,9 @@ static void
 test_refuse(void **state)
 {
 	(void)state;
-	const struct json *v = json_first(json_get(vectors, "refuse"));
+	const struct jsondoc *v = jsondoc_first(jsondoc_get(vectors, "refuse"));
 	assert_non_null(v);
-	for (; v; v = json_next(v)) {
+	for (; v; v = jsondoc_next(v)) {
 		struct bytes in = t_hex(t_str(v, "hex"));
 		struct l2tun_limits lim = limits(v);
 		struct l2tun m;
@@ -58,9 +58,9 @@ static void
 test_error(void **state)
 {
 	(void)state;
-	const struct json *v = json_first(json_get(vectors, "error"));
+	const struct jsondoc *v = jsondoc_first(jsondoc_get(vectors, "error"));
 	assert_non_null(v);
-	for (; v; v = json_next(v)) {
+	for (; v; v = jsondoc_next(v)) {
 		struct bytes want = t_hex(t_str(v, "payload"));
 		uint8_t got[300];
 		uint16_t code;
@@ -81,9 +81,9 @@ static void
 test_unstructured_error(void **state)
 {
 	(void)state;
-	const struct json *v = json_first(json_get(vectors, "unstructured_error"));
+	const struct jsondoc *v = jsondoc_first(jsondoc_get(vectors, "unstructured_error"));
 	assert_non_null(v);
-	for (; v; v = json_next(v)) {
+	for (; v; v = jsondoc_next(v)) {
 		struct bytes in = t_hex(t_str(v, "payload"));
 		uint16_t code;
 		struct span text;
@@ -134,6 +134,6 @@ main(void)
 	};
 	vectors = t_vectors("tests/vectors/l2tun.json");
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
-	json_free(vectors);
+	jsondoc_free(vectors);
 	return r;
 }

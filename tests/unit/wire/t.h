@@ -1,9 +1,11 @@
-/* t: what the codec tests share: cmocka, bytes from hex text, vectors from files, random numbers. */
+/* t: what the codec tests share: cmocka, bytes from hex text, vectors from files, random numbers.
+ */
 #pragma once
 
+#include "base/buf.h"
 #include "base/enc.h"
 #include "base/mem.h"
-#include "wire/json.h"
+#include "wire/jsondoc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +58,7 @@ t_text(struct span got, const char *want)
 }
 
 /* The file as a tree; the caller frees it. Tests run from the top of the tree. */
-static inline struct json *
+static inline struct jsondoc *
 t_vectors(const char *path)
 {
 	struct buf b;
@@ -68,25 +70,25 @@ t_vectors(const char *path)
 	while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
 		assert_true(buf_add(&b, span(chunk, n)));
 	fclose(f);
-	struct json *j = json_parse(buf_span(&b));
+	struct jsondoc *j = jsondoc_parse(buf_span(&b));
 	assert_non_null(j);
 	buf_fini(&b);
 	return j;
 }
 
 static inline const char *
-t_str(const struct json *object, const char *name)
+t_str(const struct jsondoc *object, const char *name)
 {
 	struct span s;
-	assert_true(json_string(json_get(object, name), &s));
+	assert_true(jsondoc_string(jsondoc_get(object, name), &s));
 	return (const char *)s.p;
 }
 
 static inline int64_t
-t_int(const struct json *object, const char *name)
+t_int(const struct jsondoc *object, const char *name)
 {
 	int64_t v;
-	assert_true(json_int(json_get(object, name), &v));
+	assert_true(jsondoc_int(jsondoc_get(object, name), &v));
 	return v;
 }
 

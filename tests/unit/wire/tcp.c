@@ -18,8 +18,7 @@ six(uint8_t last)
 static struct ippkt
 packet(struct ip src, struct ip dst, const uint8_t *p, size_t n)
 {
-	return (struct ippkt){
-	        .src = src, .dst = dst, .proto = IPPROTO_TCP, .payload = span(p, n)};
+	return (struct ippkt){.src = src, .dst = dst, .proto = IPPROTO_TCP, .payload = span(p, n)};
 }
 
 /* A segment with these option bytes, checksum made right. */
@@ -33,8 +32,8 @@ parse_options(const char *hex, struct tcpopts *out)
 	struct tcpseg s;
 	memcpy(b + TCP_HEAD, o.b, o.n);
 	b[12] = (uint8_t)(head / 4 << 4);
-	uint16_t sum = checksum_add(
-	        checksum_sum(b, head), checksum_pseudo(&src, &dst, IPPROTO_TCP, head));
+	uint16_t sum =
+	        checksum_add(checksum_sum(b, head), checksum_pseudo(&src, &dst, IPPROTO_TCP, head));
 	put16(b + 16, checksum_finish(sum));
 	struct ippkt k = packet(src, dst, b, head);
 	int r = tcp_parse(&k, &s);

@@ -10,8 +10,7 @@
 static struct ippkt
 packet(struct ip src, struct ip dst, const uint8_t *p, size_t n)
 {
-	return (struct ippkt){
-	        .src = src, .dst = dst, .proto = IPPROTO_UDP, .payload = span(p, n)};
+	return (struct ippkt){.src = src, .dst = dst, .proto = IPPROTO_UDP, .payload = span(p, n)};
 }
 
 static struct ip

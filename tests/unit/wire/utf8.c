@@ -50,7 +50,8 @@ static void
 test_in_pieces(void **state)
 {
 	(void)state;
-	static const char text[] = "plain ascii, gr\xc3\xbc\xc3\x9f, \xe2\x82\xac, \xf0\x9f\x98\x80 end";
+	static const char text[] =
+	        "plain ascii, gr\xc3\xbc\xc3\x9f, \xe2\x82\xac, \xf0\x9f\x98\x80 end";
 	size_t n = sizeof text - 1;
 	for (size_t a = 0; a <= n; a++) {
 		for (size_t b = a; b <= n; b++) {

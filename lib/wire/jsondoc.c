@@ -3,17 +3,14 @@
  * into a tree what passed. It also forgets how a number was written; since a token's times must
  * be integers as written, the digits are put back into the tree's number nodes, in valuestring,
  * which cJSON leaves alone there and frees with the node. */
-#include "wire/json.h"
+#include "wire/jsondoc.h"
 
 #include "base/cursor.h"
 #include "base/enc.h"
 #include "wire/utf8.h"
 
 #include <cjson/cJSON.h>
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 /* --- the grammar ------------------------------------------------------------------------------ */
 
@@ -131,7 +128,7 @@ skip_value(struct rd *r, int depth)
 {
 	bool ok;
 	skip_space(r);
-	if (depth > JSON_DEPTH)
+	if (depth > JSONDOC_DEPTH)
 		return false;
 	switch (peek(r)) {
 	case '{': ok = skip_members(r, depth + 1, true, '}'); break;
@@ -193,23 +190,13 @@ keep_digits(cJSON *node, struct rd *r)
 }
 
 static const cJSON *
-node_of(const struct json *j)
+node_of(const struct jsondoc *j)
 {
 	return (const cJSON *)j;
 }
 
-static struct json *
-need(cJSON *node)
-{
-	if (!node) {
-		fputs("aero: out of memory\n", stderr);
-		abort();
-	}
-	return (struct json *)node;
-}
-
-struct json *
-json_parse(struct span text)
+struct jsondoc *
+jsondoc_parse(struct span text)
 {
 	if (!is_one_object(text))
 		return NULL;
@@ -219,28 +206,28 @@ json_parse(struct span text)
 		cJSON_Delete(node);
 		return NULL;
 	}
-	return (struct json *)node;
+	return (struct jsondoc *)node;
 }
 
 void
-json_free(struct json *j)
+jsondoc_free(struct jsondoc *j)
 {
 	cJSON_Delete((cJSON *)j);
 }
 
-const struct json *
-json_get(const struct json *object, const char *name)
+const struct jsondoc *
+jsondoc_get(const struct jsondoc *object, const char *name)
 {
 	const cJSON *found = NULL;
-	for (const struct json *it = json_is_object(object) ? json_first(object) : NULL; it;
-	        it = json_next(it))
-		if (strcmp(json_name(it), name) == 0)
+	for (const struct jsondoc *it = jsondoc_is_object(object) ? jsondoc_first(object) : NULL;
+	        it; it = jsondoc_next(it))
+		if (strcmp(jsondoc_name(it), name) == 0)
 			found = node_of(it);
-	return (const struct json *)found;
+	return (const struct jsondoc *)found;
 }
 
 bool
-json_string(const struct json *j, struct span *out)
+jsondoc_string(const struct jsondoc *j, struct span *out)
 {
 	if (!cJSON_IsString(node_of(j)))
 		return false;
@@ -249,7 +236,7 @@ json_string(const struct json *j, struct span *out)
 }
 
 bool
-json_number(const struct json *j, double *out)
+jsondoc_number(const struct jsondoc *j, double *out)
 {
 	if (!cJSON_IsNumber(node_of(j)) || !isfinite(node_of(j)->valuedouble))
 		return false;
@@ -258,7 +245,7 @@ json_number(const struct json *j, double *out)
 }
 
 bool
-json_int(const struct json *j, int64_t *out)
+jsondoc_int(const struct jsondoc *j, int64_t *out)
 {
 	if (!cJSON_IsNumber(node_of(j)) || !node_of(j)->valuestring)
 		return false;
@@ -272,7 +259,7 @@ json_int(const struct json *j, int64_t *out)
 }
 
 bool
-json_bool(const struct json *j, bool *out)
+jsondoc_bool(const struct jsondoc *j, bool *out)
 {
 	if (!cJSON_IsBool(node_of(j)))
 		return false;
@@ -281,129 +268,37 @@ json_bool(const struct json *j, bool *out)
 }
 
 bool
-json_is_null(const struct json *j)
+jsondoc_is_null(const struct jsondoc *j)
 {
 	return cJSON_IsNull(node_of(j));
 }
 
 bool
-json_is_object(const struct json *j)
+jsondoc_is_object(const struct jsondoc *j)
 {
 	return cJSON_IsObject(node_of(j));
 }
 
-const struct json *
-json_first(const struct json *j)
+bool
+jsondoc_is_array(const struct jsondoc *j)
 {
-	return j ? (const struct json *)node_of(j)->child : NULL;
+	return cJSON_IsArray(node_of(j));
 }
 
-const struct json *
-json_next(const struct json *j)
+const struct jsondoc *
+jsondoc_first(const struct jsondoc *j)
 {
-	return (const struct json *)node_of(j)->next;
+	return j ? (const struct jsondoc *)node_of(j)->child : NULL;
+}
+
+const struct jsondoc *
+jsondoc_next(const struct jsondoc *j)
+{
+	return (const struct jsondoc *)node_of(j)->next;
 }
 
 const char *
-json_name(const struct json *j)
+jsondoc_name(const struct jsondoc *j)
 {
 	return node_of(j)->string;
-}
-
-/* --- building --------------------------------------------------------------------------------- */
-
-struct json *
-json_object(void)
-{
-	return need(cJSON_CreateObject());
-}
-
-struct json *
-json_array(void)
-{
-	return need(cJSON_CreateArray());
-}
-
-void
-json_add(struct json *to, const char *name, struct json *tree)
-{
-	cJSON *node = (cJSON *)tree;
-	bool ok = name ? cJSON_AddItemToObject((cJSON *)to, name, node)
-	               : cJSON_AddItemToArray((cJSON *)to, node);
-	need(ok ? node : NULL);
-}
-
-void
-json_add_str(struct json *to, const char *name, const char *v)
-{
-	json_add_span(to, name, span_str(v));
-}
-
-/* cJSON copies bytes as they are; a peer's bytes may be anything. */
-void
-json_add_span(struct json *to, const char *name, struct span v)
-{
-	char *text = span_dup(v);
-	bool whole = !v.n || (!memchr(v.p, 0, v.n) && utf8_valid(v));
-	for (size_t i = 0; !whole && i < v.n; i++)
-		if (text[i] == 0 || (text[i] & 0x80))
-			text[i] = '?';
-	struct json *node = need(cJSON_CreateString(text));
-	free(text);
-	json_add(to, name, node);
-}
-
-void
-json_add_int(struct json *to, const char *name, int64_t v)
-{
-	char digits[24];
-	snprintf(digits, sizeof digits, "%" PRId64, v);
-	json_add(to, name, need(cJSON_CreateRaw(digits)));
-}
-
-void
-json_add_u64(struct json *to, const char *name, uint64_t v)
-{
-	char digits[24];
-	snprintf(digits, sizeof digits, "%" PRIu64, v);
-	json_add(to, name, need(cJSON_CreateRaw(digits)));
-}
-
-void
-json_add_number(struct json *to, const char *name, double v)
-{
-	json_add(to, name, need(cJSON_CreateNumber(v)));
-}
-
-void
-json_add_bool(struct json *to, const char *name, bool v)
-{
-	json_add(to, name, need(cJSON_CreateBool(v)));
-}
-
-void
-json_add_null(struct json *to, const char *name)
-{
-	json_add(to, name, need(cJSON_CreateNull()));
-}
-
-static bool
-print(const struct json *j, struct buf *out, bool pretty)
-{
-	char *text = pretty ? cJSON_Print(node_of(j)) : cJSON_PrintUnformatted(node_of(j));
-	bool ok = text && buf_adds(out, text);
-	cJSON_free(text);
-	return ok;
-}
-
-bool
-json_print(const struct json *j, struct buf *out)
-{
-	return print(j, out, false);
-}
-
-bool
-json_print_pretty(const struct json *j, struct buf *out)
-{
-	return print(j, out, true);
 }
