@@ -154,16 +154,14 @@ egress_name(const struct egress *g, struct span name, struct egress_trace *trace
 	char text[HOST_NAME_MAX_LEN + 1];
 	if (trace)
 		trace->n = 0;
-	if (!host_lower(name, text)) {
+	/* A NUL would end the name early for whoever takes it as a C string. */
+	if ((name.n && memchr(name.p, 0, name.n)) || !host_lower(name, text)) {
 		note(trace, EGRESS_NAME_INVALID, EGRESS_DENIED);
 		struct egress_verdict v = decided_by(EGRESS_NAME_INVALID, false, NULL, "", NO_ITEM);
 		v.counted = false;
 		return v;
 	}
-	/* Not the text's own length: a NUL inside must not cut the name short. */
-	while (name.n && name.p[name.n - 1] == '.')
-		name.n--;
-	struct span s = span(text, name.n);
+	struct span s = span_str(text);
 	uint32_t item = names_match(&g->blocked, s);
 	note(trace, EGRESS_NAME_BLOCKED, item != NO_ITEM ? EGRESS_DENIED : EGRESS_PASSED);
 	if (item != NO_ITEM)
@@ -389,7 +387,7 @@ egress_words(const struct egress_verdict *v, char buf[EGRESS_WORDS])
 {
 	static const char *const words[EGRESS_RULES] = {
 	        [EGRESS_DEFAULT] = "nothing forbids it",
-	        [EGRESS_NAME_INVALID] = "longer than a DNS name can be",
+	        [EGRESS_NAME_INVALID] = "not a name that can be looked up",
 	        [EGRESS_NAME_BLOCKED] = "listed in ",
 	        [EGRESS_NAME_ALLOWED] = "listed in ",
 	        [EGRESS_PORT] = "the port is not in ",

@@ -107,12 +107,12 @@ carry(struct special_embedded *e, const struct carrier *c, const struct ip *ip)
 	e->stands_for = c->stands_for;
 	for (size_t i = 0; i < c->n; i++) {
 		struct ip v4 = pick(ip, &c->layout[i]);
-		/* Of several possible places the empty ones are not in use. */
-		if (c->n <= 2 || ip_u32(&v4) != 0)
+		/* Of several possible places those that hold 0.x.y.z are not in use. */
+		if (c->n <= 2 || ip_u32(&v4) >> 24 != 0)
 			e->ip[e->n++] = v4;
 	}
 	if (!e->n)
-		e->ip[e->n++] = ip4(0);
+		e->ip[e->n++] = pick(ip, &low32);
 }
 
 struct special_embedded
