@@ -9,8 +9,9 @@
 struct sched_ops;
 
 struct sched_ent {
-	struct list node; /* on no list of sched's = nothing to send */
+	struct list node; /* on no list = nothing to send */
 	const struct sched_ops *ops;
-	int32_t deficit; /* bytes it may still send in this round */
-	bool was_sparse; /* sits on the list of new flows */
+	int32_t credit;      /* bytes it may still send before its turn is over */
+	uint32_t idle_since; /* low bits of the time it last ran dry */
+	bool bulk;           /* which list it is on */
 };

@@ -68,12 +68,12 @@ struct stack_conf {
 
 	uint32_t udp_max_flows;    /* (guest port, destination) pairs per tunnel; 0 = no limit */
 	uint32_t udp_idle_ms;      /* 0 = never */
-	uint32_t udp_unreplied_ms; /* for a flow never answered, where shorter; 0 = never */
+	uint32_t udp_unreplied_ms; /* for a flow never answered, where shorter; 0 = no own limit */
 	uint32_t udp_queue_bytes;  /* datagrams waiting for the guest, per tunnel */
 	uint32_t udp_queue_ms;     /* older ones are dropped from the head */
 	uint32_t frag_bytes, frag_count, frag_ms; /* reassembly, per tunnel */
-	uint32_t ping_max;                        /* echo ids in flight, per tunnel */
-	uint32_t ping_ms;                         /* how long an answer is waited for */
+	uint32_t ping_max;                        /* echo ids in use, per tunnel */
+	uint32_t ping_ms;                         /* how long an id stays in use after that */
 	uint32_t ping_rate;                       /* echo requests to the world a second; 0 = any */
 	uint32_t icmp_error_rate;                 /* errors to the guest a second; 0 = any */
 	uint32_t dns_max_pending;                 /* 0 = SERVFAIL whatever is asked */
@@ -98,8 +98,8 @@ struct stack_shared {
 	struct stack_stats *stats;
 	struct hash_key hash_key;  /* flow tables */
 	uint8_t isn_key[16];       /* RFC 6528 */
-	struct slab *nodes;        /* pieces of queued datagrams and of reassembly, 2 KiB each */
-	struct stack_batch *batch; /* scratch of one rx batch; see stack_batch_new */
+	struct slab *nodes;        /* frames that wait, STACK_NODE (stack/frameq.h) bytes each */
+	struct stack_batch *batch; /* slabs and scratch of the stack's own; see stack_batch_new */
 };
 
 struct stack_batch *stack_batch_new(void);
@@ -146,11 +146,13 @@ struct stack_ops {
 	void (*tcp_release)(struct stack *st, struct tcp_flow *f);
 
 	/* --- UDP ------------------------------------------------------------------------- */
-	/* One socket per guest port (opened at once or at the first send). NULL: at the limit. */
+	/* One socket per guest port (opened at once or at the first send). NULL: at the limit.
+	 * Zeroed memory. */
 	struct udp_binding *(*udp_alloc)(struct stack *st);
 	void (*udp_free)(struct stack *st, struct udp_binding *b);
-	/* 0: sent, or dropped as UDP may be. -EACCES: denied by policy. Other -errno: the stack
-	 * answers the matching ICMP error. No error ends anything but this datagram. */
+	/* 0: sent, or dropped as UDP may be; payload is borrowed for the call. -EACCES: denied by
+	 * policy, dropped. Other -errno: the stack answers the matching ICMP error, if there is
+	 * one, and forgets the flow unless it is -EMSGSIZE. */
 	int (*udp_send)(struct stack *st, struct udp_binding *b, const struct endpoint *dst,
 	        struct span payload, uint8_t ttl, uint8_t tos);
 	/* (guest port, destination) flows began (+n) or ended (-n); for the gauge. */
@@ -158,9 +160,12 @@ struct stack_ops {
 
 	/* --- ICMP echo to the world ------------------------------------------------------ */
 	/* -EACCES policy, -EPERM no ping sockets here: both answered administratively prohibited.
-	 */
+	 * id stands for one guest program, whatever it pings; payload is borrowed for the call. */
 	int (*ping_send)(struct stack *st, const struct ip *dst, uint16_t id, uint16_t seq,
 	        struct span payload, uint8_t ttl);
+	/* Nothing was sent or heard with this id for a while, or others need the room: its socket
+	 * can go. Comes once for every id that ping_send was given, unless that failed. */
+	void (*ping_end)(struct stack *st, uint16_t id);
 
 	/* --- DNS to the gateway, over UDP or TCP ------------------------------------------ */
 	/* A whole query message that passed the sanity checks (one question, QR=0). 0:
@@ -194,7 +199,8 @@ void stack_tcp_writable(struct stack *st, struct tcp_flow *f, uint64_t now);
 
 /* A datagram for a guest port, or an ICMP error the host was told for one we sent. `from` is the
  * router or host that complained; type and code are those of ICMP or ICMPv6 as dst's family says;
- * mtu only with fragmentation needed / packet too big. */
+ * mtu only with fragmentation needed / packet too big. Port unreachable ends the flow, and b with
+ * it if that was its last (op udp_free runs before this returns). */
 void stack_udp_input(struct stack *st, struct udp_binding *b, const struct endpoint *src,
         struct span payload, uint64_t now);
 void stack_udp_error(struct stack *st, struct udp_binding *b, const struct endpoint *dst,
