@@ -201,7 +201,7 @@ warn_l2(const struct conf *c, const void *values, conf_say *to, void *arg)
 		        "metadata services included");
 	if (!v->limits.max_connections)
 		say(&r, "limits.max-connections is off: tunnels are limited by memory alone");
-	if (v->client.trust_proxy && !v->client.trusted_proxies.n &&
+	if (v->client.trust_proxy && !v->client.trusted_proxies.n && !v->client.trusted_hops &&
 	        v->limits.max_connections_per_ip)
 		say(&r, "client.trust-proxy without client.trusted-proxies: a client can pick its "
 		        "own "

@@ -1,6 +1,7 @@
 #include "policy/egress.h"
 
 #include "base/mem.h"
+#include "conf/item.h"
 #include "policy/names.h"
 
 #include <errno.h>
@@ -44,16 +45,10 @@ load_ports(struct ports *p, const struct opt_list *l, const char *option, struct
 	p->list = l;
 	p->all = !l->set;
 	for (uint32_t i = 0; i < l->n; i++) {
-		struct span rest = span_trim(span_str(l->v[i])), first;
-		uint64_t lo, hi;
-		span_split(&rest, '-', &first);
-		bool ok = span_u64(span_trim(first), 65535, &lo);
-		hi = lo;
-		if (ok && rest.p)
-			ok = span_u64(span_trim(rest), 65535, &hi) && lo <= hi;
-		if (!ok)
+		uint16_t lo, hi;
+		if (!item_read_ports(span_trim(span_str(l->v[i])), &lo, &hi))
 			return bad_entry(e, option, l->v[i], "a port or first-last, 0 to 65535");
-		for (uint64_t port = lo; port <= hi; port++)
+		for (uint32_t port = lo; port <= hi; port++)
 			p->bit[port / 64] |= 1ull << port % 64;
 	}
 	return 0;
@@ -231,7 +226,7 @@ rule_port(const struct egress *g, const struct egress_query *q, struct egress_ve
 	const struct ports *p = q->proto == IPPROTO_TCP   ? &g->tcp
 	                        : q->proto == IPPROTO_UDP ? &g->udp
 	                                                  : NULL;
-	if (!p || p->all || q->kind != EGRESS_DIAL)
+	if (!p || p->all || q->kind == EGRESS_ANSWER)
 		return EGRESS_PASSED;
 	v->list = p->list;
 	v->option = p == &g->tcp ? "egress.tcp-ports" : "egress.udp-ports";
@@ -302,7 +297,7 @@ static const struct {
 	        const struct egress *g, const struct egress_query *q, struct egress_verdict *v);
 } rules[] = {
         {EGRESS_FILTER, EGRESS_ASK_FILTER, rule_filter},
-        {EGRESS_PORT, EGRESS_ASK_POLICY, rule_port},
+        {EGRESS_PORT, EGRESS_ASK_POLICY | EGRESS_ASK_PORT, rule_port},
         {EGRESS_FORWARD, EGRESS_ASK_POLICY, rule_forward},
         {EGRESS_DENY, EGRESS_ASK_POLICY, rule_deny},
         {EGRESS_ALLOW, EGRESS_ASK_POLICY, rule_allow},
@@ -318,6 +313,7 @@ asked(const struct egress_query *q)
 	switch (q->kind) {
 	case EGRESS_ANSWER: return EGRESS_ASK_POLICY;
 	case EGRESS_STATIC: return EGRESS_ASK_FILTER;
+	case EGRESS_NAMED: return EGRESS_ASK_PORT;
 	default: return q->ask ? q->ask : EGRESS_ASK_FILTER | EGRESS_ASK_POLICY;
 	}
 }

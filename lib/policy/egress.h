@@ -54,11 +54,12 @@ struct egress_verdict {
 enum egress_kind {
 	EGRESS_DIAL,   /* a destination */
 	EGRESS_ANSWER, /* a name resolved to it */
+	EGRESS_NAMED,  /* a destination whose address is not known yet: only its port counts */
 	EGRESS_STATIC, /* a name of dns.static-a stands for it: only the filter is asked */
 };
 
 /* Which rules to ask. The stack asks the filter first and the rest when it dials. */
-enum { EGRESS_ASK_FILTER = 1, EGRESS_ASK_POLICY = 2 };
+enum { EGRESS_ASK_FILTER = 1, EGRESS_ASK_POLICY = 2, EGRESS_ASK_PORT = 4 };
 
 struct egress_query {
 	struct endpoint dst;

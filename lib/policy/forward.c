@@ -1,6 +1,7 @@
 #include "policy/forward.h"
 
 #include "base/mem.h"
+#include "conf/item.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,23 +37,6 @@ forward_fini(struct forwards *t)
 	*t = (struct forwards){0};
 }
 
-static bool
-parse_target(struct span s, struct forward *f)
-{
-	const uint8_t *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
-	uint64_t port;
-	if (!colon)
-		return false;
-	struct span host = span(s.p, (size_t)(colon - s.p));
-	if (!span_u64(span_skip(s, host.n + 1), 65535, &port))
-		return false;
-	if (memchr(host.p, ':', host.n) && (host.p[0] != '[' || host.p[host.n - 1] != ']'))
-		return false;
-	f->to = host_classify(host);
-	f->port = (uint16_t)port;
-	return f->to.kind != HOST_BAD;
-}
-
 static int
 bad_row(struct span row, const char *form, struct err *e)
 {
@@ -64,10 +48,12 @@ static int
 add_forward(struct forwards *t, struct span row, uint32_t item, struct err *e)
 {
 	struct forward f = {.item = item};
-	struct span to = span_trim(row), from;
-	span_split(&to, '=', &from);
-	if (!to.p || !endpoint_parse(span_trim(from), &f.from) || !parse_target(span_trim(to), &f))
-		return bad_row(row, "address:port=host:port", e);
+	struct span host;
+	if (!item_read_forward(span_trim(row), &f.from, &host, &f.port))
+		return bad_row(row, "ip:port=host:port", e);
+	f.to = host_classify(host);
+	if (f.to.kind == HOST_BAD)
+		return bad_row(row, "a forward to a host there can be", e);
 	uint32_t at = forward_at(t, &f.from);
 	if (at == t->n || !endpoint_eq(&t->v[at].from, &f.from)) {
 		t->v = xrealloc(t->v, (t->n + 1u) * sizeof *t->v);
@@ -135,12 +121,9 @@ static int
 add_static(struct static_names *t, struct span row, uint32_t item, struct err *e)
 {
 	struct static_name s = {.item = item};
-	struct span address = span_trim(row), name;
-	span_split(&address, '=', &name);
-	name = span_trim(name);
-	if (!address.p || !host_lower(name, s.name) || !s.name[0] ||
-	        !ip_parse(span_trim(address), &s.ip))
-		return bad_row(row, "name=address", e);
+	struct span name;
+	if (!item_read_static_a(span_trim(row), &name, &s.ip) || !host_lower(name, s.name))
+		return bad_row(row, "name=ip", e);
 	bool four = ip_is4(&s.ip);
 	uint32_t at = static_at(t, s.name, four);
 	if (!static_is(t, at, s.name, four)) {

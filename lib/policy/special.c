@@ -18,6 +18,8 @@ static const struct special table[] = {
         {V4(10, 0, 0, 0, 8), BOTH, "private use", "RFC 1918"},
         {V4(100, 64, 0, 0, 10), BOTH, "shared address space", "RFC 6598"},
         {V4(127, 0, 0, 0, 8), BOTH, "loopback", "RFC 1122"},
+        /* Looks public, and is the hypervisor's own service on every machine of that cloud. */
+        {V4(168, 63, 129, 16, 32), SPECIAL_PROXY, "cloud host service", "Azure"},
         {V4(169, 254, 0, 0, 16), BOTH, "link local", "RFC 3927"},
         {V4(172, 16, 0, 0, 12), BOTH, "private use", "RFC 1918"},
         {V4(192, 0, 0, 0, 24), BOTH, "protocol assignments", "RFC 6890"},

@@ -5,7 +5,8 @@
  * An IPv6 address that carries an IPv4 one (NAT64, 6to4, SIIT, v4-compatible, ISATAP) is judged by
  * what it carries; v4-mapped addresses are IPv4 already (base/addr.h). Teredo is denied outright.
  * Spec     IANA IPv4 and IPv6 special-purpose address registries (RFC 6890): whatever is not
- *          globally reachable; and all that is not global unicast (2000::/3). */
+ *          globally reachable; all that is not global unicast (2000::/3); and one address that a
+ *          cloud has put on every machine. */
 #pragma once
 
 #include "base/addr.h"

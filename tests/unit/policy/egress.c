@@ -40,7 +40,7 @@ udp(struct egress *g, const char *where)
 static struct egress_verdict
 answer(struct egress *g, enum egress_kind kind, const char *ip)
 {
-	struct egress_query q = {.dst.ip = make_ip(ip), .kind = kind};
+	struct egress_query q = {.proto = IPPROTO_TCP, .dst.ip = make_ip(ip), .kind = kind};
 	return egress_addr(g, &q, NULL);
 }
 
@@ -173,7 +173,12 @@ test_ports(void **state)
 	allowed(tcp(g, "203.0.113.1:80"), EGRESS_FORWARD);
 	denied(tcp(g, "203.0.113.1:81"), EGRESS_PORT, true);
 	denied(tcp(g, "10.0.0.1:81"), EGRESS_FILTER, false);
-	struct egress_query q = dial(IPPROTO_ICMP, "8.8.8.8:0");
+	struct egress_query q = dial(IPPROTO_TCP, "10.0.0.1:80");
+	q.kind = EGRESS_NAMED; /* the address is not looked at */
+	allowed(egress_addr(g, &q, NULL), EGRESS_DEFAULT);
+	q.dst.port = 81;
+	denied(egress_addr(g, &q, NULL), EGRESS_PORT, true);
+	q = dial(IPPROTO_ICMP, "8.8.8.8:0");
 	allowed(egress_addr(g, &q, NULL), EGRESS_DEFAULT);
 	allowed(answer(g, EGRESS_ANSWER, "8.8.8.8"), EGRESS_DEFAULT);
 	egress_free(g);

@@ -69,7 +69,7 @@ test_names(void **state)
 	(void)state;
 	struct static_names t;
 	struct err e = {0};
-	struct opt_list l = LIST("Echo.local.=127.0.0.1", "b.test=2001:db8::1", "b.test=192.0.2.7",
+	struct opt_list l = LIST("Echo.local=127.0.0.1", "b.test=2001:db8::1", "b.test=192.0.2.7",
 	        "a.test=192.0.2.1", "a.test = 192.0.2.2", "a=192.0.2.3");
 	assert_int_equal(static_load(&t, &l, "x", &e), 0);
 	assert_int_equal(t.n, 5);
