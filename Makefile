@@ -59,6 +59,12 @@ $(LIB_A): $(LIB_OBJ) $(MEMBERS_STAMP)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 
+# Only this object knows the version, so a commit rebuilds one file.
+VERSION_STAMP := $(B)/.version
+$(call stamp,$(VERSION_STAMP),$(VERSION))
+$(B)/cmd/version.o: DEFS += -DAERO_VERSION='"$(VERSION)"'
+$(B)/cmd/version.o: $(VERSION_STAMP)
+
 $(AERO): $(CMD_OBJ) $(LIB_A)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CMD_OBJ) $(LIB_A) $(LIBS)

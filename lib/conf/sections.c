@@ -163,3 +163,14 @@ const struct opt_service service_l2 = {
         .check = check_l2,
         .warn = warn_l2,
 };
+
+const struct opt_service *const services[] = {&service_l2, NULL};
+
+const struct opt_service *
+service_find(const char *name)
+{
+	for (const struct opt_service *const *s = services; *s; s++)
+		if (strcmp((*s)->name, name) == 0)
+			return *s;
+	return NULL;
+}

@@ -85,3 +85,6 @@ struct l2_conf {
 };
 
 extern const struct opt_service service_l2;
+
+extern const struct opt_service *const services[];        /* NULL ends it */
+const struct opt_service *service_find(const char *name); /* NULL when there is none */
