@@ -58,10 +58,10 @@ struct ws {
 	const struct ws_ops *ops;
 	struct hconn *conn;
 	struct wsparse parse;
-	uint32_t unsent_max;
 	uint16_t close_code; /* the first that was said, by either side; 0 = nothing yet */
-	bool wants, paused, closing, client;
+	uint8_t pong_n;      /* length of the pong that is the last frame queued; 0 = none is */
 	uint8_t reason_n;
+	bool dialling, closing;
 	char *reason;
 };
 
@@ -69,7 +69,8 @@ void ws_want(struct ws *ws);
 void ws_pause(struct ws *ws);
 void ws_resume(struct ws *ws);
 /* Send one frame ahead of anything pulled later (control replies, ERROR messages); copies. Bounded:
- * -ENOBUFS when others wait and all together would be more than 64 KiB; -EPIPE after ws_close. */
+ * -ENOBUFS when others wait and all together would be more than 64 KiB; -EPIPE after ws_close;
+ * -ENOTCONN before opened. */
 int ws_send(struct ws *ws, enum ws_op op, struct span payload);
 /* Send Close, wait up to linger_ms for the peer's, then end the connection. Idempotent; what was
  * sent by ws_send before goes out first, nothing is pulled any more. */
