@@ -34,7 +34,7 @@ struct req {
 
 struct server {
 	struct transport *t;
-	struct server_conf conf; /* with texts of its own */
+	struct server_settings conf; /* with texts of its own */
 	struct head_limits limits;
 	const struct route *routes;
 	void *user;

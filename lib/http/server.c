@@ -17,7 +17,7 @@ first_place(const struct server *s)
 static int
 place_new(struct server *s, struct err *e)
 {
-	const struct server_conf *conf = &s->conf;
+	const struct server_settings *conf = &s->conf;
 	struct tls_files tls = {conf->tls_cert, conf->tls_key, conf->tls_min};
 	struct lws_vhost *vhost = transport_vhost(s->t, tls.cert ? &tls : NULL, e);
 	if (!vhost)
@@ -55,7 +55,7 @@ on_tidy(struct later *l)
 }
 
 struct server *
-server_new(struct transport *t, const struct server_conf *conf, const struct route *routes,
+server_new(struct transport *t, const struct server_settings *conf, const struct route *routes,
         void *user, struct err *e)
 {
 	struct server *s = xcalloc(1, sizeof *s);

@@ -414,10 +414,10 @@ expect_continue(void **state)
 }
 
 static void
-with_conf(void (*change)(struct server_conf *c))
+with_conf(void (*change)(struct server_settings *c))
 {
 	struct err e;
-	struct server_conf conf = rig_conf;
+	struct server_settings conf = rig_conf;
 	change(&conf);
 	server_free(rig.s);
 	rig.s = server_new(rig.t, &conf, routes, &rig, &e);
@@ -425,7 +425,7 @@ with_conf(void (*change)(struct server_conf *c))
 }
 
 static void
-hurry(struct server_conf *c)
+hurry(struct server_settings *c)
 {
 	c->head_ms = 60;
 	c->body_ms = 60;
@@ -470,7 +470,7 @@ deadlines(void **state)
 }
 
 static void
-no_keep_alive(struct server_conf *c)
+no_keep_alive(struct server_settings *c)
 {
 	c->idle_ms = 0;
 }
