@@ -26,7 +26,7 @@ struct rig {
 	size_t n;
 };
 
-static const struct server_conf rig_conf = {
+static const struct server_settings rig_conf = {
         .head_ms = 2000,
         .body_ms = 2000,
         .idle_ms = 2000,
@@ -37,7 +37,7 @@ static const struct server_conf rig_conf = {
 };
 
 static inline void
-rig_open(struct rig *r, const struct server_conf *conf, const struct route *routes, void *user)
+rig_open(struct rig *r, const struct server_settings *conf, const struct route *routes, void *user)
 {
 	struct log log;
 	struct err e = {0};
