@@ -7,6 +7,7 @@
  * oldest makes room. */
 #include "stack/stack_int.h"
 
+#include "wire/ipv4.h"
 #include "wire/ipv6.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 enum {
 	HEAD_ROOM = 40, /* in front of the data, for the header of the whole datagram */
 	FIRST_CAP = 4096,
-	LEN_MOST = 65535 - HEAD_ROOM,
+	TOTAL_MOST = 65535, /* what the length field of a header can say */
 	RANGES = 24,
 };
 
@@ -253,7 +254,8 @@ static bool
 add(struct stack *st, struct dgram *d, const struct ippkt *k)
 {
 	uint32_t end = k->offset + (uint32_t)k->payload.n;
-	if (is_tiny(k) || !k->payload.n || end > LEN_MOST || !fits(d, k, end))
+	uint32_t most = TOTAL_MOST - (ip_is4(&k->src) ? IPV4_HEAD : 0);
+	if (is_tiny(k) || !k->payload.n || end > most || !fits(d, k, end))
 		return false;
 	if (!make_room(st, d, end) || !mark(d, k->offset, end))
 		return false;
