@@ -73,6 +73,12 @@ fault(struct span s, bool more)
 	               : "has text behind the ']'";
 }
 
+static struct span
+without_bom(struct span s, uint32_t line)
+{
+	return line == 1 && span_starts(s, "\xef\xbb\xbf") ? span_skip(s, 3) : s;
+}
+
 static char *
 next_line(char *s, int num, void *stream)
 {
@@ -87,7 +93,7 @@ next_line(char *s, int num, void *stream)
 	if (n >= cap)
 		bad = "is too long (4094 bytes at most); long lists may go one value a line";
 	else
-		bad = fault(span(s, n), n && (s[0] == ' ' || s[0] == '\t'));
+		bad = fault(without_bom(span(s, n), r->line), n && (s[0] == ' ' || s[0] == '\t'));
 	if (bad) {
 		wrong(r, bad);
 		n = 0;

@@ -2,6 +2,7 @@
 #include "base/jout.h"
 #include "conf/text_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- markdown --- */
@@ -220,13 +221,13 @@ static void
 schema_option(struct jout *j, const struct opt_service *svc, const struct opt_place *p,
         const struct opt *o)
 {
-	char name[OPT_NAME];
+	char name[OPT_NAME], key[OPT_NAME + 8];
 	const char *d = text_default(svc, p, o);
 	bool secret = o->type == OPT_SECRET;
-	opt_name(p->section, o, name);
-	if (secret) /* the secret itself has no place in a chart's values */
-		strcat(name, "-file");
-	jout_key(j, strchr(name, '.') + 1);
+	/* The secret itself has no place in a chart's values. */
+	snprintf(key, sizeof key, "%s%s", strchr(opt_name(p->section, o, name), '.') + 1,
+	        secret ? "-file" : "");
+	jout_key(j, key);
 	jout_object(j);
 	schema_type(j, o);
 	jout_kv_str(j, "description", o->help);

@@ -1,9 +1,10 @@
-/* A type is a row of `types`: how to read, write and compare it. Numbers of all four kinds share
- * one reader and differ in how digits and units become a count. */
+/* A type is a row of `types`: how to read, write and compare it. Numbers are in
+ * conf/number.c. */
 #include "conf/value.h"
 
+#include "conf/number.h"
+
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <ctype.h>
 
@@ -15,16 +16,6 @@ struct in {
 	struct keep *keep;
 	struct err *e;
 };
-
-struct unit {
-	const char *name;
-	uint64_t n;
-};
-
-/* Largest first: a text may not go back up, and writing starts at the top. */
-static const struct unit durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {0}};
-static const struct unit sizes[] = {
-        {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}, {0}};
 
 static const struct opt_word booleans[] = {{"yes", 1}, {"no", 0}, {"true", 1}, {"false", 0},
         {"on", 1}, {"off", 0}, {"1", 1}, {"0", 0}, {NULL, 0}};
@@ -40,166 +31,11 @@ wrong(const struct in *p, int code)
 	return code;
 }
 
-/* --- numbers --- */
-
-static uint64_t
-number_get(enum opt_type type, const void *field)
-{
-	uint32_t small;
-	uint64_t v;
-	if (type == OPT_U32) {
-		memcpy(&small, field, sizeof small);
-		return small;
-	}
-	memcpy(&v, field, sizeof v);
-	return v;
-}
-
-static void
-number_put(enum opt_type type, void *field, uint64_t v)
-{
-	uint32_t small = (uint32_t)v;
-	if (type == OPT_U32)
-		memcpy(field, &small, sizeof small);
-	else
-		memcpy(field, &v, sizeof v);
-}
-
-static uint64_t
-number_max(const struct opt *o)
-{
-	return o->max ? o->max : o->type == OPT_U32 ? UINT32_MAX : UINT64_MAX;
-}
-
-static size_t
-digits(struct span s)
-{
-	size_t n = 0;
-	while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
-		n++;
-	return n;
-}
-
-/* Digits that fit no 64 bits are out of range, not out of form. */
-static int
-count(struct span s, uint64_t times, uint64_t *out)
-{
-	uint64_t v;
-	if (!s.n || digits(s) != s.n)
-		return -EINVAL;
-	if (!span_u64(s, UINT64_MAX, &v) || v > UINT64_MAX / times)
-		return -ERANGE;
-	*out = v * times;
-	return 0;
-}
-
-/* "1m30s": numbers with units that get smaller; or one bare number. */
-static int
-measure(struct span s, const struct unit *units, uint64_t bare, uint64_t *out)
-{
-	uint64_t sum = 0;
-	if (digits(s) == s.n)
-		return count(s, bare, out);
-	while (s.n) {
-		struct span num = span_first(s, digits(s));
-		struct span rest = span_skip(s, num.n);
-		size_t len = 0;
-		while (len < rest.n && !isdigit(rest.p[len]))
-			len++;
-		struct span name = span_first(rest, len);
-		while (units->name && !span_ieq(name, span_str(units->name)))
-			units++;
-		uint64_t v;
-		int r = units->name ? count(num, units->n, &v) : -EINVAL;
-		if (r < 0)
-			return r;
-		if (v > UINT64_MAX - sum)
-			return -ERANGE;
-		sum += v;
-		units++;
-		s = span_skip(rest, len);
-	}
-	*out = sum;
-	return 0;
-}
-
 static int
 read_number(const struct in *p, void *field)
 {
-	const struct opt *o = p->o;
-	struct span s = p->in->text;
-	uint64_t v = 0, unit = p->in->unit ? p->in->unit : o->unit ? o->unit : UNIT_MS;
-	int r = 0;
-	if (o->zero && span_ieq(s, span_str(o->zero)))
-		v = 0;
-	else if (o->type == OPT_MSEC)
-		r = measure(s, durations, unit, &v);
-	else if (o->type == OPT_SIZE)
-		r = measure(s, sizes, 1, &v);
-	else
-		r = count(s, 1, &v);
-	if (r == 0 && (v < o->min || v > number_max(o)) && !(v == 0 && o->zero))
-		r = -ERANGE;
-	if (r < 0)
-		return wrong(p, r);
-	number_put(o->type, field, v);
-	return 0;
-}
-
-static void
-write_measure(uint64_t v, const struct unit *u, bool mixed, struct buf *out)
-{
-	if (!v)
-		buf_addc(out, '0');
-	for (; u->name && v; u++) {
-		if (v < u->n || (!mixed && v % u->n))
-			continue;
-		buf_addf(out, "%" PRIu64 "%s", v / u->n, u->n == 1 && !mixed ? "" : u->name);
-		v %= u->n;
-	}
-}
-
-static void
-write_count(const struct opt *o, uint64_t v, struct buf *out)
-{
-	/* Milliseconds in the middle of a long text read badly: 1500ms, not 1s500ms. */
-	if (o->type == OPT_MSEC && v < 60000 && v % 1000)
-		buf_addf(out, "%" PRIu64 "ms", v);
-	else if (o->type == OPT_MSEC)
-		write_measure(v, durations, true, out);
-	else if (o->type == OPT_SIZE)
-		write_measure(v, sizes, false, out);
-	else
-		buf_addf(out, "%" PRIu64, v);
-}
-
-static void
-write_number(const struct opt *o, const void *field, struct buf *out)
-{
-	uint64_t v = number_get(o->type, field);
-	if (!v && o->zero)
-		buf_adds(out, o->zero);
-	else
-		write_count(o, v, out);
-}
-
-static void
-range_number(const struct opt *o, struct buf *out)
-{
-	bool open = number_max(o) == (o->type == OPT_U32 ? UINT32_MAX : UINT64_MAX);
-	if (o->zero)
-		buf_addf(out, "%s (0) or ", o->zero);
-	buf_adds(out, o->type == OPT_MSEC   ? "a duration "
-	              : o->type == OPT_SIZE ? "a size "
-	                                    : "a whole number ");
-	uint64_t min = o->min || !o->zero ? o->min : 1;
-	if (open)
-		buf_adds(out, "from ");
-	write_count(o, min, out);
-	if (!open) {
-		buf_adds(out, "..");
-		write_count(o, number_max(o), out);
-	}
+	int r = number_read(p->o, p->in->text, p->in->unit, field);
+	return r < 0 ? wrong(p, r) : 0;
 }
 
 /* --- words --- */
@@ -476,10 +312,10 @@ static const struct type {
 	const char *range;                                        /* NULL: worked out */
 } types[] = {
         [OPT_BOOL] = {"yes/no", sizeof(bool), read_bool, write_bool, NULL, NULL, "yes or no"},
-        [OPT_U32] = {"number", 4, read_number, write_number, NULL, NULL, NULL},
-        [OPT_U64] = {"number", 8, read_number, write_number, NULL, NULL, NULL},
-        [OPT_MSEC] = {"duration", 8, read_number, write_number, NULL, NULL, NULL},
-        [OPT_SIZE] = {"size", 8, read_number, write_number, NULL, NULL, NULL},
+        [OPT_U32] = {"number", 4, read_number, number_write, NULL, NULL, NULL},
+        [OPT_U64] = {"number", 8, read_number, number_write, NULL, NULL, NULL},
+        [OPT_MSEC] = {"duration", 8, read_number, number_write, NULL, NULL, NULL},
+        [OPT_SIZE] = {"size", 8, read_number, number_write, NULL, NULL, NULL},
         [OPT_STR] = {"text", sizeof(char *), read_text, write_text, equal_text, copy_text, "text"},
         [OPT_PATH] = {"path", sizeof(char *), read_text, write_text, equal_text, copy_text,
                 "a path"},
@@ -519,7 +355,7 @@ value_range(const struct opt *o, struct buf *out)
 	else if (o->type == OPT_ENUM)
 		range_enum(o, out);
 	else
-		range_number(o, out);
+		number_range(o, out);
 }
 
 /* Endpoints have padding, so they are compared field by field. */
