@@ -19,6 +19,8 @@ CFLAGS_release := -O2 -g
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS_asan := -fsanitize=address,undefined
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
 HARDEN := -fstack-protector-strong -fPIE
 ALL_CFLAGS = -std=gnu2x $(WARN) $(DEFS) $(INC) $(HARDEN) $(CFLAGS_$(VARIANT)) $(CFLAGS) \
 	$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -30,11 +32,14 @@ CMD_SRC := $(sort $(wildcard cmd/*.c) $(wildcard probes/*.c))
 UNIT_SRC := $(shell find tests/unit -name '*.c' 2>/dev/null | sort)
 HELPER_SRC := $(sort $(wildcard tests/helper/*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 HELPER_BIN := $(HELPER_SRC:%.c=$(B)/%)
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+REPLAY_BIN := $(FUZZ_BIN:%=%-replay)
 LIB_A := $(B)/libaero.a
 AERO := $(B)/aero
 
@@ -81,6 +86,29 @@ $(HELPER_BIN) $(BENCH_BIN): $(B)/%: $(B)/%.o $(LIB_A)
 unit: $(UNIT_BIN) ## build and run the unit tests
 	$(Q)tests/run-unit $(UNIT_BIN)
 
+# The same targets twice: with libFuzzer, to find inputs, and with a plain main, to keep them.
+$(FUZZ_BIN): %: %.o $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIB_A) $(LIBS)
+
+$(REPLAY_BIN): %-replay: %.o $(B)/tests/fuzz/replay/main.o $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+FUZZ_SECONDS ?= 60
+FUZZ ?= $(FUZZ_SRC:tests/fuzz/%.c=%)
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZ_SECONDS (60); FUZZ="dns dhcp" names some
+	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-run
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ:%=$(B)/tests/fuzz/%)
+	$(Q)tests/fuzz/run $(B)/tests/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+.PHONY: fuzz-replay
+fuzz-replay: $(REPLAY_BIN) ## replay the fuzz corpora without a fuzzer
+	$(Q)tests/fuzz/replay/run $(B)/tests/fuzz $(FUZZ_SRC:tests/fuzz/%.c=%)
+
 .PHONY: deps
 deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps build test
@@ -111,4 +139,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HELPER_BIN:=.d) $(BENCH_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HELPER_BIN:=.d) $(BENCH_BIN:=.d) $(FUZZ_BIN:=.d) $(B)/tests/fuzz/replay/main.d
