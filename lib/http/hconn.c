@@ -1,7 +1,10 @@
-/* Sending. What the kernel can take is asked before anything is pulled: the room in its buffer
- * (SO_MEMINFO) and what of it the network has not taken yet (SIOCOUTQNSD against unsent_max). With
- * TCP_NOTSENT_LOWAT at the same mark the socket turns writable when half of that is gone, so the
- * two never disagree for long: no room means a wait for POLLOUT, and POLLOUT means room.
+/* Sending. Before anything is pulled the kernel is asked how much of what it has the network has
+ * not taken yet (SIOCOUTQNSD); unsent_max is the most. TCP_NOTSENT_LOWAT is the same number, and
+ * the socket turns writable when half of it is gone: so no room means a wait for POLLOUT, and
+ * POLLOUT means room. A plain socket is written to here, not by lws_write: libwebsockets would keep
+ * what the kernel leaves over and not read until that is gone, and two peers that both do so and
+ * both send a lot would wait for each other. What is left over waits in the queue. TLS goes through
+ * lws_write, with care to ask for no more than will be taken.
  *
  * Closing has three steps, each implying the ones before: finishing (queue goes out, input is
  * forgotten), half_closed (TLS close_notify and FIN are out, the peer's are awaited), dropped (on
@@ -23,6 +26,7 @@
 
 #define UNSENT_DEFAULT (256u << 10)
 #define WRITE_LEAST 1024u /* less room than this is none */
+#define RECORD_SLACK (20u << 10)
 
 static void
 no_event(struct hconn *c)
@@ -203,18 +207,27 @@ out_grow(struct hconn *c, size_t more)
 	return true;
 }
 
+static bool
+append(struct hconn *c, struct span s)
+{
+	if (!out_grow(c, s.n))
+		return false;
+	if (s.n)
+		memcpy(c->out + c->out_n, s.p, s.n);
+	c->out_n += (uint32_t)s.n;
+	c->replaceable = 0;
+	return true;
+}
+
 bool
 hconn_send(struct hconn *c, struct span s)
 {
 	if (c->finishing)
 		return true;
-	if (!out_grow(c, s.n)) {
+	if (!append(c, s)) {
 		hconn_drop(c);
 		return false;
 	}
-	if (s.n)
-		memcpy(c->out + c->out_n, s.p, s.n);
-	c->out_n += (uint32_t)s.n;
 	mark_dirty(c);
 	return true;
 }
@@ -226,40 +239,34 @@ hconn_want(struct hconn *c)
 	mark_dirty(c);
 }
 
+/* TLS: what the kernel does not take of a record, libwebsockets keeps, and it does not read
+ * meanwhile. So some room is left for a last frame beyond the budget and for the headers that the
+ * kernel counts. */
+static size_t
+room_for_records(const struct hconn *c, size_t n)
+{
+	uint32_t mem[SK_MEMINFO_VARS];
+	socklen_t len = sizeof mem;
+	size_t slack = c->unsent_max / 4 < RECORD_SLACK ? c->unsent_max / 4 : RECORD_SLACK;
+	n = n > slack ? n - slack : 0;
+	if (getsockopt(hconn_fd(c), SOL_SOCKET, SO_MEMINFO, mem, &len) < 0)
+		return n;
+	uint32_t all = mem[SK_MEMINFO_SNDBUF], used = mem[SK_MEMINFO_WMEM_QUEUED];
+	size_t left = all > used ? (all - used) / 4 * 3 : 0;
+	return n < left ? n : left;
+}
+
 /* What the kernel should be given now; 0 = wait until it says it is writable. */
 static size_t
 room(const struct hconn *c)
 {
-	int fd = hconn_fd(c), unsent;
-	size_t n = c->unsent_max, least = n / 4 < WRITE_LEAST ? n / 4 : WRITE_LEAST;
-	uint32_t mem[SK_MEMINFO_VARS];
-	socklen_t len = sizeof mem;
-	if (ioctl(fd, SIOCOUTQNSD, &unsent) == 0)
+	int unsent;
+	size_t n = c->unsent_max, least = n / 8 < WRITE_LEAST ? n / 8 : WRITE_LEAST;
+	if (ioctl(hconn_fd(c), SIOCOUTQNSD, &unsent) == 0)
 		n = n > (size_t)unsent ? n - (size_t)unsent : 0;
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == 0) {
-		uint32_t all = mem[SK_MEMINFO_SNDBUF], used = mem[SK_MEMINFO_WMEM_QUEUED];
-		size_t left = all > used ? all - used : 0;
-		left -= left / 8; /* the kernel counts its own headers too */
-		n = n < left ? n : left;
-	}
+	if (c->tls)
+		n = room_for_records(c, n);
 	return n < least ? 0 : n;
-}
-
-static void
-take_queued(struct hconn *c, struct ws_out *o)
-{
-	size_t n = hconn_queued(c);
-	if (n > o->budget)
-		n = o->budget;
-	if (n)
-		memcpy(o->p, c->out + c->out_at, n);
-	c->out_at += (uint32_t)n;
-	o->n = n;
-	if (c->out_at < c->out_n)
-		return;
-	free(c->out);
-	c->out = NULL;
-	c->out_at = c->out_n = c->out_room = 0;
 }
 
 static void
@@ -295,10 +302,36 @@ all_sent(struct hconn *c)
 		c->ops->sent(c);
 }
 
-static void
-write_out(struct hconn *c, struct ws_out *o)
+/* Bytes written, by the kernel or at least by libwebsockets; < 0 when the connection is lost. */
+static ssize_t
+write_some(struct hconn *c, const struct ws_out *o)
 {
-	if (o->n && lws_write(c->wsi, o->p, o->n, LWS_WRITE_RAW) < 0) {
+	if (c->tls)
+		return lws_write(c->wsi, o->p, o->n, LWS_WRITE_RAW);
+	ssize_t n = send(hconn_fd(c), o->p, o->n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
+}
+
+/* The queue's first `queued` bytes are in o, the rest of o was pulled: what was not written stays
+ * in the queue, or comes to its end, which then is empty. */
+static bool
+account(struct hconn *c, const struct ws_out *o, size_t queued, size_t written)
+{
+	c->out_at += (uint32_t)(written < queued ? written : queued);
+	if (c->out_at == c->out_n) {
+		free(c->out);
+		c->out = NULL;
+		c->out_at = c->out_n = c->out_room = 0;
+	}
+	size_t done = written < queued ? queued : written;
+	return done == o->n || append(c, span(o->p + done, o->n - done));
+}
+
+static void
+write_out(struct hconn *c, struct ws_out *o, size_t queued)
+{
+	ssize_t n = o->n ? write_some(c, o) : 0;
+	if (n < 0 || !account(c, o, queued, (size_t)n)) {
 		hconn_drop(c);
 		return;
 	}
@@ -308,7 +341,7 @@ write_out(struct hconn *c, struct ws_out *o)
 	}
 	if (!has_more(c))
 		all_sent(c);
-	else if (o->n < o->budget || o->budget == HCONN_BATCH)
+	else if ((size_t)n == o->n && (o->n < o->budget || o->budget == HCONN_BATCH))
 		mark_dirty(c);
 	else
 		lws_callback_on_writable(c->wsi);
@@ -319,7 +352,7 @@ hconn_flush(struct hconn *c)
 {
 	if (c->dropped || !c->up || !c->wsi || c->half_closed || lws_partial_buffered(c->wsi))
 		return;
-	size_t budget = room(c);
+	size_t budget = room(c), queued = hconn_queued(c);
 	struct ws_out o = {
 	        .p = c->t->arena + LWS_PRE,
 	        .cap = TRANSPORT_OUT,
@@ -330,15 +363,16 @@ hconn_flush(struct hconn *c)
 		lws_callback_on_writable(c->wsi);
 		return;
 	}
-	take_queued(c, &o);
+	o.n = queued = queued < o.budget ? queued : o.budget;
+	if (queued)
+		memcpy(o.p, c->out + c->out_at, queued);
 	if (c->wants && !c->finishing && o.n < o.budget && c->ops->pull) {
-		size_t had = o.n;
 		c->wants = false;
 		bool more = c->ops->pull(c, &o);
-		c->wants = c->wants || (more && o.n > had);
+		c->wants = c->wants || (more && o.n > queued);
 	}
 	if (!c->dropped)
-		write_out(c, &o);
+		write_out(c, &o, queued);
 }
 
 void

@@ -8,9 +8,9 @@
  *          After hconn_finish or hconn_drop only these two come.
  * Memory   `data` may be changed in place and is good for the call.
  * Pace     what hconn_send queued goes first; then, if hconn_want was called, `pull` is asked for
- *          as much as the kernel will take now. One write a turn. libwebsockets would copy what
- *          the kernel does not take, and not read meanwhile, so it is never given more than that;
- *          should it happen nevertheless (TLS), at most one batch waits there.
+ *          as much as the kernel should take now. One write a turn. At most one batch is ever
+ *          left over, and then nothing is pulled until it is gone. Reading goes on meanwhile,
+ *          but under TLS it rests while a left-over record waits.
  * Thread   the worker's. */
 #pragma once
 
@@ -67,7 +67,8 @@ struct hconn {
 	struct endpoint peer;
 	char *why; /* client role: what went wrong, a sentence; NULL = nothing known */
 	uint32_t linger_ms;
-	uint8_t paused; /* HCONN_PAUSE_* */
+	uint8_t paused;      /* HCONN_PAUSE_* */
+	uint8_t replaceable; /* bytes at the queue's end that its owner may take back */
 	bool client, tls, up, wants;
 	bool finishing, half_closed, dropped; /* the ways to the end, in this order */
 };

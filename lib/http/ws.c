@@ -90,13 +90,10 @@ static void
 answer_ping(struct ws *ws, struct span payload)
 {
 	struct hconn *c = ws->conn;
-	if (hconn_queued(c) >= PONGS_MOST) {
-		if (!ws->pong_n)
-			return;
-		c->out_n -= ws->pong_n;
-	}
+	if (hconn_queued(c) >= PONGS_MOST)
+		c->out_n -= c->replaceable;
 	if (put_frame(ws, WS_PONG, payload))
-		ws->pong_n = (uint8_t)(wsframe_head_len(payload.n, c->client) + payload.n);
+		c->replaceable = (uint8_t)(wsframe_head_len(payload.n, c->client) + payload.n);
 }
 
 static void
@@ -220,7 +217,6 @@ ws_send(struct ws *ws, enum ws_op op, struct span payload)
 	size_t queued = hconn_queued(ws->conn);
 	if (queued && queued + payload.n > SEND_MOST)
 		return -ENOBUFS;
-	ws->pong_n = 0;
 	return put_frame(ws, op, payload) ? 0 : -ENOMEM;
 }
 

@@ -59,7 +59,6 @@ struct ws {
 	struct hconn *conn;
 	struct wsparse parse;
 	uint16_t close_code; /* the first that was said, by either side; 0 = nothing yet */
-	uint8_t pong_n;      /* length of the pong that is the last frame queued; 0 = none is */
 	uint8_t reason_n;
 	bool dialling, closing;
 	char *reason;
