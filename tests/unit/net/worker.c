@@ -156,7 +156,7 @@ on_timer(struct timer *t, uint64_t now)
 {
 	struct seen *s = CONTAINER_OF(t, struct seen, timer);
 	assert_true(now >= t->when);
-	assert_int_equal(now, worker_now(s->w));
+	assert_true(now <= worker_now(s->w));
 	note(s, s->name);
 	if (s->stop_after)
 		worker_stop(s->w);
