@@ -5,10 +5,7 @@
 #include "policy/hostname.h"
 #include "policy/names.h"
 
-#include <assert.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+#include "fuzz.h"
 
 #define ENTRIES 16
 

@@ -3,10 +3,7 @@
 #include "policy/hostname.h"
 #include "policy/origin.h"
 
-#include <assert.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+#include "fuzz.h"
 
 static void
 check_origin(struct span in)

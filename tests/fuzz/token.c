@@ -3,11 +3,7 @@
 #include "base/enc.h"
 #include "policy/token.h"
 
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+#include "fuzz.h"
 
 #define KEY SPAN_LIT("key")
 #define NOW 1700000000000ull
