@@ -105,7 +105,8 @@ hint(const struct conf *c, struct span section, struct span key, char *out, size
 			elsewhere = c->slots[i].name;
 	}
 	const char *best = s.best ? s.best : elsewhere;
-	snprintf(out, cap, best ? "; did you mean %s?" : "", best);
+	snprintf(out, cap, "%s%s%s", best ? "; did you mean " : "", best ? best : "",
+	        best ? "?" : "");
 	return out;
 }
 
