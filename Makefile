@@ -9,7 +9,8 @@ B := build/$(VARIANT)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+VERSION := $(shell git describe --tags --dirty 2>/dev/null || \
+	{ h=$$(git describe --always --dirty 2>/dev/null) && echo 0.1.0-g$$h; } || echo 0.1.0)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2
 PKGS := libuv libwebsockets libcares openssl libpcap libcjson
@@ -126,6 +127,31 @@ helpers: $(HELPER_BIN)
 .PHONY: lint
 lint: all ## static checks: layers, headers, globals, format, cppcheck, shellcheck
 	$(Q)BUILD=$(B) tests/lint/run
+
+.PHONY: gen
+gen: all ## write the generated texts: samples, schema, configuration.md, man pages, completions
+	$(Q)tests/lint/generated $(AERO) .
+
+.PHONY: check-gen
+check-gen: all ## fail when a generated text is stale
+	$(Q)tests/lint/generated --check $(AERO)
+
+# The services under the names of the programs they replace.
+LINKS := aero-gateway aero-l2-proxy aero-webrtc-udp-relay net-proxy
+BIN := $(DESTDIR)$(PREFIX)/bin
+SHARE := $(DESTDIR)$(PREFIX)/share
+
+.PHONY: install
+install: all ## install below DESTDIR and PREFIX (/usr/local): program, links, manual, completions
+	$(Q)install -D -m 755 $(AERO) $(BIN)/aero
+	$(Q)for l in $(LINKS); do ln -sf aero $(BIN)/$$l; done
+	$(Q)install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/aero/conf
+	$(Q)install -m 644 docs/man/*.1 $(SHARE)/man/man1
+	$(Q)install -m 644 docs/man/*.5 $(SHARE)/man/man5
+	$(Q)install -m 644 conf/*.ini conf/*.schema.json $(SHARE)/aero/conf
+	$(Q)install -D -m 644 completions/aero.bash $(SHARE)/bash-completion/completions/aero
+	$(Q)install -D -m 644 completions/_aero $(SHARE)/zsh/site-functions/_aero
+	$(Q)install -D -m 644 completions/aero.fish $(SHARE)/fish/vendor_completions.d/aero.fish
 
 .PHONY: format
 format: ## rewrite sources with clang-format

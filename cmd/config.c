@@ -21,7 +21,7 @@ const char help_config[] =
         "  example   a sample INI file with every option at its default\n"
         "  env       environment names, their options and how they are read\n"
         "  schema    JSON Schema of the options\n"
-        "  markdown  the chapter of docs/configuration.md\n"
+        "  markdown  docs/configuration.md, all services\n"
         "\n"
         "Options\n"
         "  -c, --config FILE  read an INI file; may be given again, later files win\n"
@@ -72,7 +72,15 @@ verb_schema(struct config *g)
 static int
 verb_markdown(struct config *g)
 {
-	return print_text(g, text_markdown);
+	struct buf b;
+	(void)g;
+	buf_init(&b, TEXT_CAP);
+	text_markdown_head(&b);
+	for (const struct opt_service *const *s = services; *s; s++)
+		text_markdown(*s, &b);
+	fputs(buf_str(&b), stdout);
+	buf_fini(&b);
+	return EXIT_OK;
 }
 
 /* --- those that do --- */

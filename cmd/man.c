@@ -6,6 +6,7 @@
 #include "conf/sections.h"
 #include "conf/text.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -77,12 +78,12 @@ page_aero(const struct opt_service *svc, struct buf *out)
 		buf_addf(out, "\nWhat it does: %s.\n.Pp\n", c->summary);
 		literal(c->help, out);
 	}
-	buf_adds(out, ".Sh EXIT STATUS\n.Bl -tag -width 4n\n");
+	buf_adds(out, ".Sh ENVIRONMENT\n"
+	              "Every option of a service has a name of its own, see\n.Xr aero.conf 5 .\n"
+	              ".Sh EXIT STATUS\n.Bl -tag -width 4n\n");
 	for (size_t i = 0; i < sizeof exits / sizeof exits[0]; i++)
 		buf_addf(out, ".It %d\n%s\n", exits[i].code, exits[i].text);
-	buf_adds(out, ".El\n.Sh ENVIRONMENT\n"
-	              "Every option of a service has a name of its own, see\n.Xr aero.conf 5 .\n"
-	              ".Sh SEE ALSO\n");
+	buf_adds(out, ".El\n.Sh SEE ALSO\n");
 	for (const struct opt_service *const *s = services; *s; s++)
 		buf_addf(out, ".Xr aero-serve-%s 1 ,\n", (*s)->name);
 	buf_adds(out, ".Xr aero.conf 5\n");
@@ -138,6 +139,8 @@ page_serve(const struct opt_service *svc, struct buf *out)
 {
 	char title[64], name[64];
 	snprintf(title, sizeof title, "AERO-SERVE-%s", svc->name);
+	for (char *p = title; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
 	snprintf(name, sizeof name, "aero-serve-%s", svc->name);
 	page_head(title, "1", name, svc->title, out);
 	buf_addf(out,

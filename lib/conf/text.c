@@ -88,19 +88,6 @@ text_placeholder(const struct opt *o)
 	return names[o->type];
 }
 
-void
-text_takes(const struct opt *o, struct buf *out)
-{
-	struct buf b;
-	buf_init(&b, 512);
-	value_range(o, &b);
-	const char *s = buf_str(&b);
-	if (strncmp(s, "a ", 2) == 0)
-		s += 2;
-	buf_adds(out, s);
-	buf_fini(&b);
-}
-
 const char *
 text_reload(const struct opt *o)
 {
@@ -147,12 +134,16 @@ ini_one(const struct opt_service *svc, const struct opt_place *p, const struct o
         struct buf *out)
 {
 	char name[OPT_NAME];
+	struct buf takes;
 	opt_name(p->section, o, name);
 	buf_addc(out, '\n');
 	text_wrap(o->help, "# ", 88, out);
-	buf_adds(out, "# Takes ");
-	text_takes(o, out);
-	buf_addf(out, "; %s.\n", text_reload(o));
+	buf_init(&takes, 1024);
+	buf_adds(&takes, "Takes ");
+	value_range(o, &takes);
+	buf_addf(&takes, "; %s.", text_reload(o));
+	text_wrap(buf_str(&takes), "# ", 88, out);
+	buf_fini(&takes);
 	const char *key = strchr(name, '.') + 1, *d = text_default(svc, p, o);
 	buf_addf(out, "#%s =%s%s\n", key, *d ? " " : "", d);
 	if (o->type == OPT_SECRET)
@@ -256,7 +247,7 @@ option_page(const struct opt_service *svc, const struct opt_place *p, const stru
 	buf_addf(out, "%s (aero serve %s)\n", opt_name(p->section, o, name), svc->name);
 	text_wrap(o->help, "  ", 90, out);
 	buf_adds(out, "  takes        ");
-	text_takes(o, out);
+	value_range(o, out);
 	buf_addf(out, "\n  default      %s\n  file         [%s] %s = ...\n", *d ? d : "(none)",
 	        p->section->name, strchr(name, '.') + 1);
 	if (o->type == OPT_SECRET)

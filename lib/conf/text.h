@@ -13,7 +13,8 @@
 void text_help(const struct opt_service *svc, struct buf *out);
 /* A sample file: every option, commented out, at its default. */
 void text_ini(const struct opt_service *svc, struct buf *out);
-/* One chapter of docs/configuration.md. */
+/* docs/configuration.md: what holds everywhere, then a chapter for each service. */
+void text_markdown_head(struct buf *out);
 void text_markdown(const struct opt_service *svc, struct buf *out);
 /* Body of the manual: .Bl ... .El of every option (mdoc). */
 void text_mdoc_options(const struct opt_service *svc, struct buf *out);

@@ -16,7 +16,5 @@ const char *text_default(
 /* Every environment name, the regular one first. */
 void text_env_names(const struct opt_service *svc, const struct opt_place *p, const struct opt *o,
         const char *before, const char *between, const char *after, struct buf *out);
-/* "duration 0..10m". */
-void text_takes(const struct opt *o, struct buf *out);
 const char *text_reload(const struct opt *o);
 void text_quirks(const struct opt_env *e, const struct opt *o, struct buf *out);
