@@ -257,6 +257,8 @@ add(struct stack *st, struct dgram *d, const struct ippkt *k)
 	uint32_t most = TOTAL_MOST - (ip_is4(&k->src) ? IPV4_HEAD : 0);
 	if (is_tiny(k) || !k->payload.n || end > most || !fits(d, k, end))
 		return false;
+	if (is_duplicate(d, k, end))
+		return true;
 	if (!make_room(st, d, end) || !mark(d, k->offset, end))
 		return false;
 	memcpy(d->mem + HEAD_ROOM + k->offset, k->payload.p, k->payload.n);
@@ -291,7 +293,7 @@ frag_input(struct stack *st, const struct ippkt *k, struct ippkt *whole)
 	stats_of(st)->frag_in++;
 	if (!d)
 		d = begin(st, k);
-	if (!d || d->bad || is_duplicate(d, k, k->offset + (uint32_t)k->payload.n))
+	if (!d || d->bad)
 		return false;
 	if (!add(st, d, k)) {
 		spoil(st, d);

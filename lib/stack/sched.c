@@ -1,7 +1,7 @@
 /* Deficit round robin with a preference for flows that send little, after Shreedhar and Varghese
  * (1996) and the idea of RFC 8290 4.2.
  *
- * A flow's credit grows with the time it spends with nothing to send, up to two frames. Waking up
+ * A flow's credit grows with time, up to two frames, but not while it is one of the bulk. Waking up
  * with credit it is fresh and goes ahead of all bulk flows, but only as far as the credit goes. So
  * a bulk flow that keeps running dry for a moment, because the guest's window is full, cannot pass
  * for a sparse one. In its turn a bulk flow may write its share of what the transport takes now:
@@ -9,7 +9,7 @@
 #include "stack/stack_int.h"
 
 enum {
-	EARN_MS = 16, /* time with nothing to send that earns the whole credit of a fresh flow */
+	EARN_MS = 16, /* earn the whole credit of a fresh flow */
 };
 
 static int32_t
@@ -37,9 +37,10 @@ static void
 earn(const struct stack *st, struct sched_ent *ent)
 {
 	int32_t most = two_frames(st);
-	uint32_t idle = (uint32_t)st->now - ent->idle_since;
-	int64_t credit = ent->credit + (int64_t)most * (idle < EARN_MS ? idle : EARN_MS) / EARN_MS;
+	uint32_t ms = (uint32_t)st->now - ent->earned_at;
+	int64_t credit = ent->credit + (int64_t)most * (ms < EARN_MS ? ms : EARN_MS) / EARN_MS;
 	ent->credit = credit < most ? (int32_t)credit : most;
+	ent->earned_at = (uint32_t)st->now;
 }
 
 void
@@ -106,9 +107,11 @@ turn(struct stack *st, struct sched_ent *ent, struct emit *e, uint64_t now)
 		to_bulk(&st->sched, ent);
 		return;
 	}
-	if (ent->bulk && ent->credit > 0)
-		ent->credit = 0;
-	ent->idle_since = (uint32_t)now;
+	if (ent->bulk) {
+		ent->earned_at = (uint32_t)now;
+		if (ent->credit > 0)
+			ent->credit = 0;
+	}
 	leave(&st->sched, ent);
 }
 

@@ -11,7 +11,7 @@ struct sched_ops;
 struct sched_ent {
 	struct list node; /* on no list = nothing to send */
 	const struct sched_ops *ops;
-	int32_t credit;      /* bytes it may still send before its turn is over */
-	uint32_t idle_since; /* low bits of the time it last ran dry */
-	bool bulk;           /* which list it is on */
+	int32_t credit;     /* bytes it may still send before its turn is over */
+	uint32_t earned_at; /* low bits of the time at which that last grew */
+	bool bulk;          /* which list it is on */
 };
