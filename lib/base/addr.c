@@ -1,6 +1,7 @@
 #include "base/addr.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -140,13 +141,23 @@ cidr_parse(struct span s, struct cidr *out)
 	return true;
 }
 
+/* Bytes from..from+7 of a XOR b as a number. */
+static uint64_t
+differ(const struct ip *a, const struct ip *b, size_t from)
+{
+	uint64_t x, y;
+	memcpy(&x, a->b + from, 8);
+	memcpy(&y, b->b + from, 8);
+	return be64toh(x ^ y);
+}
+
 bool
 cidr_has(const struct cidr *c, const struct ip *a)
 {
-	unsigned whole = c->bits / 8, rest = c->bits % 8;
-	if (memcmp(c->ip.b, a->b, whole) != 0)
-		return false;
-	return !rest || ((c->ip.b[whole] ^ a->b[whole]) >> (8 - rest)) == 0;
+	uint64_t high = differ(&c->ip, a, 0);
+	if (c->bits <= 64)
+		return c->bits == 0 || high >> (64 - c->bits) == 0;
+	return high == 0 && differ(&c->ip, a, 8) >> (128 - c->bits) == 0;
 }
 
 const char *

@@ -271,7 +271,9 @@ auth_check(const struct auth *a, const struct head *h, const char *origin, uint6
 		c.bearer = find_bearer(h);
 	*out = (struct auth_result){.note = ""};
 	out->cookie_present = c.cookie.value.n > 0;
-	out->token_present = c.query.n || c.subprotocol.n || c.bearer.n;
+	/* Modes that ask for no token look only where today's clients would put one. */
+	struct span query = uses & (USES_KEY | USES_JWT) ? c.query : head_query(h, "token");
+	out->token_present = query.n || c.subprotocol.n || c.bearer.n;
 	if (uses & USES_COOKIE)
 		cookie = ask_cookie(a, &c, now_ms, room, out);
 	if (uses & USES_KEY)

@@ -59,6 +59,24 @@ test_cidr(void **state)
 	assert_false(cidr_parse(span_str("10.0.0.0/"), &c));
 }
 
+/* Of two addresses that differ in one bit, a range holds both exactly if it ends before that bit.
+ */
+static void
+test_cidr_every_length(void **state)
+{
+	(void)state;
+	struct ip base = {{0x20, 0x01, 0x0d, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
+	for (unsigned bit = 0; bit < 128; bit++) {
+		struct ip other = base;
+		other.b[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		for (unsigned bits = 0; bits <= 128; bits++) {
+			struct cidr c = {base, (uint8_t)bits};
+			assert_true(cidr_has(&c, &base));
+			assert_int_equal(cidr_has(&c, &other), bits <= bit);
+		}
+	}
+}
+
 static void
 test_endpoint(void **state)
 {
@@ -82,6 +100,7 @@ main(void)
 	        cmocka_unit_test(test_mapped_is_v4),
 	        cmocka_unit_test(test_bad_text),
 	        cmocka_unit_test(test_cidr),
+	        cmocka_unit_test(test_cidr_every_length),
 	        cmocka_unit_test(test_endpoint),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,12 @@ test_none(void **state)
 	accepts(w, (struct ask){0}, NULL);
 	accepts(w, Q("token=wrong"), NULL);
 	assert_true(w->out.token_present);
+	accepts(w, Q("apiKey=wrong"), NULL);
+	assert_false(w->out.token_present);
+	accepts(w, P("aero-l2-token.x"), NULL);
+	assert_true(w->out.token_present);
+	accepts(w, B("Bearer x"), NULL);
+	assert_false(w->out.token_present);
 	free(w);
 }
 
