@@ -4,8 +4,10 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "conf/text.h"
-#include "conf/value.h"
+#include "policy/door.h"
+#include "policy/egress.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -73,6 +75,43 @@ args_input(const struct args *a)
 	        .env = environ,
 	        .flags = a->flags,
 	        .n_flags = a->n_flags};
+}
+
+/* What options alone cannot know: whether the policy that they spell can be built. */
+static int
+check_policy(const struct l2_conf *c, conf_say *problem, void *arg)
+{
+	struct err e = {0};
+	struct door door;
+	struct egress *egress;
+	int bad = 0;
+	if (door_init(&door, c, &e) == 0)
+		door_fini(&door);
+	else
+		problem(arg, e.text), bad++;
+	if (egress_new(&egress, &c->egress, &c->dns, &e) == 0)
+		egress_free(egress);
+	else
+		problem(arg, e.text), bad++;
+	return bad;
+}
+
+int
+args_load(const struct args *a, conf_say *problem, void *arg, struct conf **out)
+{
+	struct conf_input in = args_input(a);
+	struct conf *c;
+	in.problem = problem;
+	in.arg = arg;
+	int r = conf_load(&c, a->svc, &in, NULL);
+	if (r < 0)
+		return r;
+	if (a->svc == &service_l2 && check_policy(conf_l2(c), problem, arg)) {
+		conf_free(c);
+		return -EINVAL;
+	}
+	*out = c;
+	return 0;
 }
 
 /* --- serve --- */
@@ -236,10 +275,7 @@ print_problem(void *arg, const char *text)
 int
 serve_args_load(const struct serve_args *s, struct conf **out)
 {
-	struct conf_input in = args_input(&s->conf);
-	in.problem = print_problem;
-	in.arg = (void *)s;
-	if (conf_load(out, s->conf.svc, &in, NULL) == 0)
+	if (args_load(&s->conf, print_problem, (void *)s, out) == 0)
 		return 0;
 	return s->legacy ? EXIT_FAILED : EXIT_CONFIG;
 }

@@ -20,6 +20,9 @@ void args_fini(struct args *a);
  * is nothing of the sort, -1 when it lacks its value. */
 int args_take(struct args *a, int argc, char **argv, int i);
 struct conf_input args_input(const struct args *a);
+/* conf_load, and then everything else that can be known to be wrong before a service starts.
+ * Every problem is told. Returns 0 or a negative errno. */
+int args_load(const struct args *a, conf_say *problem, void *arg, struct conf **out);
 
 /* `aero serve SERVICE ...`, or argv[0] is the name of the program a service replaces. */
 struct serve_args {

@@ -108,9 +108,6 @@ static struct conf *
 load_json(struct config *g, struct jout *j)
 {
 	struct conf *c = NULL;
-	struct conf_input in = args_input(&g->args);
-	in.problem = on_problem;
-	in.arg = g;
 	g->j = j;
 	jout_object(j);
 	jout_kv_str(j, "schema", "aero.config/1");
@@ -118,7 +115,7 @@ load_json(struct config *g, struct jout *j)
 	jout_kv_str(j, "verb", g->verb);
 	jout_key(j, "problems");
 	jout_array(j);
-	conf_load(&c, g->args.svc, &in, NULL);
+	args_load(&g->args, on_problem, g, &c);
 	jout_end(j);
 	jout_kv_bool(j, "ok", c != NULL);
 	return c;
@@ -150,10 +147,7 @@ report_json(struct config *g, bool values)
 static int
 load_text(struct config *g, struct conf **c)
 {
-	struct conf_input in = args_input(&g->args);
-	in.problem = on_problem;
-	in.arg = g;
-	if (conf_load(c, g->args.svc, &in, NULL) == 0)
+	if (args_load(&g->args, on_problem, g, c) == 0)
 		return EXIT_OK;
 	fprintf(stderr, "%zu problem%s: aero serve %s would not start.\n", g->problems,
 	        g->problems == 1 ? "" : "s", g->args.svc->name);
