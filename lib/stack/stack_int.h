@@ -188,8 +188,7 @@ void dnstcp_answer(struct stack *st, uint32_t token, struct span reply, uint64_t
 void arp_input(struct stack *st, struct span payload);
 void dhcp_input(struct stack *st, struct span message);
 
-/* --- tcp: owned by tcp.c and its files
- * ------------------------------------------------------------ */
+/* --- tcp: owned by tcp.c and its files ------------------------------------------------------ */
 
 struct tcp_part {
 	struct hash flows;
@@ -198,15 +197,18 @@ struct tcp_part {
 	struct list half_open; /* connecting, oldest first */
 	struct list by_use;    /* the others, idlest first, for shedding */
 	struct list acks;      /* owe the guest a frame without data */
+	struct list blocked;   /* by pace; who waited longest first */
 	struct list time_wait; /* over, without a socket, oldest first */
-	struct list blocked;   /* by pace; through their sched_ent, which is not ready then */
 	uint32_t n_flows, n_half_open;
-	uint32_t window_promised, ooo_bytes;
+	uint32_t n_over; /* on time_wait; not in n_flows */
+	uint32_t window_promised, ooo_bytes, repairs;
+	uint32_t in_flight;                /* bytes under way to the guest */
 	uint32_t challenges, challenge_at; /* sent in this period (RFC 5961 7) */
 	uint64_t opened;
 	uint32_t tunnel_rtt_us; /* the last stack_rtt; 0 = unknown */
 	struct tcp_pace *pace;  /* NULL until the first bulk transfer */
-	struct dnstcp *dns;     /* NULL until the first query over TCP */
+	struct list dns;        /* connections to the gateway's own server */
+	uint32_t n_dns, last_dns_token;
 };
 struct tcp_batch *tcp_batch_new(void); /* scratch of a worker; NULL = there is none */
 void tcp_batch_free(struct tcp_batch *b);

@@ -26,6 +26,7 @@ struct tcp_flow {
 	uint16_t mss;
 	uint32_t snd_una, snd_nxt, snd_wnd;
 	uint32_t rtt_seq; /* the byte whose acknowledgement is timed */
+	uint32_t piped;   /* its part of what the tunnel has under way */
 
 	/* from the guest */
 	uint32_t rcv_nxt;
@@ -41,8 +42,9 @@ struct tcp_flow {
 	uint16_t srtt, rttvar; /* RFC 6298, in 1/8 and 1/4 ms */
 
 	uint16_t batch; /* place in the rx batch, from 1 */
-	uint16_t flags;
+	uint32_t flags;
 	uint8_t state;
+	uint8_t tos;
 	uint8_t rtx;       /* what rtx_at is for */
 	uint8_t backoff;   /* time-outs in a row */
 	uint8_t quick;     /* early acknowledgements still to send */
