@@ -192,7 +192,8 @@ dns_age(uint8_t *msg, size_t n, uint32_t age, uint32_t most)
 		uint32_t ttl = rr.ttl < most ? rr.ttl : most;
 		put32(msg + rr.ttl_at, ttl > age ? ttl - age : 0);
 	}
-	return 0;
+	/* A name may have been pointed into what was just changed. */
+	return dns_parse(span(msg, n), &m) < 0 || m.bad_records ? -EBADMSG : 0;
 }
 
 static void

@@ -125,7 +125,8 @@ dns_set_flags(uint8_t *msg, uint16_t flags)
 	put16(msg + 2, flags);
 }
 
-/* Every TTL but OPT's: at most `most`, then less `age`, never below 0. */
+/* Every TTL but OPT's: at most `most`, then less `age`, never below 0. -EBADMSG when the message
+ * cannot bear that; it is spoilt then. */
 int dns_age(uint8_t *msg, size_t n, uint32_t age, uint32_t most);
 /* Cut to `most` bytes (at least DNS_UDP_LEAST) between records; OPT is kept, and TC set when an
  * answer or authority record went. Returns the new length. */

@@ -27,7 +27,8 @@ add_label(struct dnsname *d, struct span label)
 int
 dnsname_at(struct span msg, size_t at, struct dnsname *out, size_t *end)
 {
-	size_t limit = at; /* the next pointer must point before this */
+	size_t limit =
+	        at; /* the next pointer must point before this, and what it points at end there */
 	bool jumped = false;
 	struct rd r = rd_init(span_skip(msg, at));
 	out->n = 0;
@@ -42,8 +43,8 @@ dnsname_at(struct span msg, size_t at, struct dnsname *out, size_t *end)
 			if (!jumped)
 				*end = (size_t)(r.p - msg.p);
 			jumped = true;
+			r = rd_init(span(msg.p + to, limit - to));
 			limit = to;
-			r = rd_init(span_skip(msg, to));
 			continue;
 		}
 		struct span label = rd_bytes(&r, len);
@@ -73,7 +74,10 @@ put_label(char *to, struct span label)
 	for (size_t i = 0; i < label.n; i++) {
 		uint8_t c = label.p[i];
 		if (c < 0x21 || c > 0x7e) {
-			to += sprintf(to, "\\%03u", c);
+			*to++ = '\\';
+			*to++ = (char)('0' + c / 100);
+			*to++ = (char)('0' + c / 10 % 10);
+			*to++ = (char)('0' + c % 10);
 			continue;
 		}
 		if (c == '.' || c == '\\')
@@ -181,17 +185,22 @@ dnsname_under(const struct dnsname *d, const struct dnsname *parent)
 void
 dnsname_of_ip(const struct ip *a, struct dnsname *out)
 {
+	static const char digits[] = "0123456789abcdef";
 	char text[80];
-	int n = 0;
+	size_t n = 0;
 	if (ip_is4(a)) {
-		n = snprintf(text, sizeof text, "%u.%u.%u.%u.in-addr.arpa", a->b[15], a->b[14],
+		snprintf(text, sizeof text, "%u.%u.%u.%u.in-addr.arpa", a->b[15], a->b[14],
 		        a->b[13], a->b[12]);
 	} else {
-		for (int i = 15; i >= 0; i--)
-			n += sprintf(text + n, "%x.%x.", a->b[i] & 15, a->b[i] >> 4);
-		n += sprintf(text + n, "ip6.arpa");
+		for (size_t i = 16; i-- > 0;) {
+			text[n++] = digits[a->b[i] & 15];
+			text[n++] = '.';
+			text[n++] = digits[a->b[i] >> 4];
+			text[n++] = '.';
+		}
+		memcpy(text + n, "ip6.arpa", sizeof "ip6.arpa");
 	}
-	dnsname_parse(span(text, (size_t)n), out);
+	dnsname_parse(span_str(text), out);
 }
 
 static bool

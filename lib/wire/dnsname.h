@@ -23,7 +23,8 @@ dnsname_span(const struct dnsname *d)
 }
 
 /* The name at offset `at` of a message; *end is the offset behind it. Pointers are followed only
- * backwards, each further than the last, so no message can make this loop. */
+ * backwards, each further than the last, and only to names that end before the one that points:
+ * no message can make this loop, and what lies behind a name never changes it. */
 int dnsname_at(struct span msg, size_t at, struct dnsname *out, size_t *end);
 
 /* Labels joined by dots, no dot at the end; the root is ".". Dots and backslashes in labels get a

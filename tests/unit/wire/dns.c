@@ -295,6 +295,21 @@ test_age(void **state)
 	}
 }
 
+/* A name may point at bytes of a TTL; aged, it would be another name, or none. */
+static void
+test_age_under_a_name(void **state)
+{
+	(void)state;
+	struct bytes b = t_hex("1234 8180 0001 0002 0000 0000 00 0001 0001"
+	                       "00 0001 0001 01780000 0004 01020304" /* TTL reads as "x" */
+	                       "c016 0001 0001 0000003c 0004 01020304");
+	struct dnsmsg m = parse(t_span(&b));
+	assert_false(m.bad_records);
+	struct bytes same = b;
+	assert_int_equal(dns_age(same.b, same.n, 0, UINT32_MAX), 0);
+	assert_int_equal(dns_age(b.b, b.n, 1, UINT32_MAX), -EBADMSG);
+}
+
 static size_t
 many(uint8_t *b, unsigned answers, unsigned extra, bool opt)
 {
@@ -461,6 +476,7 @@ main(void)
 	        cmocka_unit_test(test_outcome),
 	        cmocka_unit_test(test_any_and_bad_soa),
 	        cmocka_unit_test(test_age),
+	        cmocka_unit_test(test_age_under_a_name),
 	        cmocka_unit_test(test_fit),
 	        cmocka_unit_test(test_fit_keeps_opt),
 	        cmocka_unit_test(test_strip_opt),

@@ -132,6 +132,9 @@ test_bad_wire(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(at(bad[i], 12, &d, &end), -EBADMSG);
+	/* back, but to a label that runs on over what points at it, or over the name's own start */
+	assert_int_equal(at("05 0161 00 c00c 00", 16, &d, &end), -EBADMSG);
+	assert_int_equal(at("026161 0162 c00c 00", 15, &d, &end), -EBADMSG);
 	/* two pointers that point at each other */
 	assert_int_equal(at("c00e c00c", 14, &d, &end), -EBADMSG);
 	/* a ladder of pointers, each a step back, is slow but ends */
