@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "http/head.h"
 #include "http/hconn.h"
+#include "http/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,41 +46,6 @@ fail(struct dial *d, const char *why)
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
-
-static bool
-is_word(const char *s)
-{
-	if (!*s)
-		return false;
-	for (; *s; s++)
-		if (*s <= ' ' || *s == 0x7f)
-			return false;
-	return true;
-}
-
-/* Whole lines, each of them with a name. */
-static bool
-are_fields(const char *s)
-{
-	while (*s) {
-		const char *end = strstr(s, "\r\n"), *colon = strchr(s, ':');
-		if (!end || !colon || colon > end || colon == s)
-			return false;
-		for (const char *p = s; p < end; p++)
-			if ((uint8_t)*p < ' ' && *p != '\t')
-				return false;
-		s = end + 2;
-	}
-	return true;
-}
-
-static bool
-dial_ok(const struct ws_dial *w)
-{
-	return is_word(w->host) && is_word(w->target) && w->target[0] == '/' &&
-	       (!w->headers || are_fields(w->headers)) &&
-	       (!w->subprotocols || !strpbrk(w->subprotocols, "\r\n"));
-}
 
 static bool
 put_request(struct dial *d, const struct ws_dial *w)
@@ -249,22 +215,6 @@ static const struct hconn_ops dial_ops = {
 
 /* --- the call --------------------------------------------------------------------------------- */
 
-/* The host without its port; free it. */
-static char *
-tls_name(const struct ws_dial *w)
-{
-	struct span s = span_str(w->tls_name ? w->tls_name : w->host), name;
-	if (w->tls_name)
-		return span_dup(s);
-	if (s.p[0] == '[') {
-		s = span_skip(s, 1);
-		span_split(&s, ']', &name);
-	} else {
-		span_split(&s, ':', &name);
-	}
-	return span_dup(name);
-}
-
 static struct dial *
 dial_new(struct transport *t, struct ws *ws, const struct ws_dial *w)
 {
@@ -290,13 +240,16 @@ dial_new(struct transport *t, struct ws *ws, const struct ws_dial *w)
 int
 ws_connect(struct transport *t, struct ws *ws, const struct ws_ops *ops, const struct ws_dial *w)
 {
-	if (!dial_ok(w))
+	if (!request_text_ok(w->host, w->target, w->headers) ||
+	        (w->subprotocols && strpbrk(w->subprotocols, "\r\n")))
 		return -EINVAL;
 	struct dial *d = dial_new(t, ws, w);
 	if (!d)
 		return -ENOMEM;
 	struct hconn *c = d->c;
-	char *name = w->tls ? tls_name(w) : NULL;
+	char *name = !w->tls       ? NULL
+	             : w->tls_name ? xstrdup(w->tls_name)
+	                           : request_host_name(w->host);
 	struct hconn_dial to = {.to = w->to, .tls_name = name, .insecure = w->tls_insecure};
 	*ws = (struct ws){.ops = ops, .conn = c, .dialling = true};
 	c->ops = &dial_ops;
