@@ -157,6 +157,8 @@ service_help(const struct serve_args *s)
 	        "exit\n"
 	        "  --bind IP:PORT     the same as --server.listen=IP:PORT\n"
 	        "  --ready-stdout     print a line on stdout once it listens\n"
+	        "  --dev              for a developer's machine: loopback only, any page, a token made\n"
+	        "                     for this run; prints what to paste into a client\n"
 	        "  -h, --help         this text\n\n"
 	        "Every option is also an INI key and an environment name; secrets have no flag of\n"
 	        "their own. 'aero help section.key' tells all about one option.\n");
@@ -214,6 +216,8 @@ take_one(struct serve_args *s, int argc, char **argv, int i)
 		s->ready_stdout = true;
 	else if (strcmp(argv[i], "--check") == 0)
 		s->check = true;
+	else if (strcmp(argv[i], "--dev") == 0)
+		s->dev = true;
 	else
 		return misused(s, argv[i][0] == '-' ? "unknown option" : "unexpected argument",
 		               argv[i]),
@@ -226,8 +230,8 @@ find_service(struct serve_args *s, int argc, char **argv)
 {
 	const struct opt_service *svc = legacy_service(argv[0]);
 	s->legacy = svc;
-	if (!svc && argc > 1)
-		svc = service_find(argv[1]);
+	if (!svc && argc > 1) /* `all` is every service there is: so far that is the tunnel */
+		svc = service_find(strcmp(argv[1], "all") == 0 ? "l2" : argv[1]);
 	args_init(&s->conf, svc);
 	if (svc)
 		return -1;

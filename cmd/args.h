@@ -30,6 +30,7 @@ struct serve_args {
 	bool legacy;       /* called by the old name: its messages and exit codes */
 	bool check;        /* --check: look at the configuration, say what it is, exit */
 	bool ready_stdout; /* --ready-stdout: say so on stdout once listening */
+	bool dev;          /* --dev: a developer's machine */
 	char *bind;        /* --bind as a flag of ours */
 };
 

@@ -174,3 +174,12 @@ service_find(const char *name)
 			return *s;
 	return NULL;
 }
+
+const char *
+auth_mode_name(int mode)
+{
+	for (const struct opt_word *w = words_auth_mode; w->name; w++)
+		if (w->value == mode)
+			return w->name;
+	return "";
+}

@@ -20,6 +20,8 @@ enum auth_mode {
 	AUTH_SESSION_AND_TOKEN,
 };
 
+const char *auth_mode_name(int mode); /* "session_or_token" */
+
 enum conf_colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 enum conf_tls_version { TLS_1_2, TLS_1_3 };
 /* log.level is enum log_level, log.format enum log_format. */

@@ -55,6 +55,7 @@ struct resolve_req {
 	struct dnskey key;
 	uint8_t *ready; /* the answer, once it was found here */
 	size_t n_ready;
+	bool from_file;
 };
 
 /* --- sockets of c-ares ---------------------------------------------------------------------------
@@ -310,7 +311,7 @@ on_later(struct later *later)
 	struct resolve *r = CONTAINER_OF(later, struct resolve, later);
 	while (!list_empty(&r->ready)) {
 		struct resolve_req *req = LIST_ENTRY(r->ready.next, struct resolve_req, node);
-		answer(req, 0, span(req->ready, req->n_ready), true);
+		answer(req, 0, span(req->ready, req->n_ready), !req->from_file);
 	}
 	for (struct list *n; (n = list_pop(&r->unsent));)
 		send_query(LIST_ENTRY(n, struct lookup, unsent));
@@ -341,11 +342,14 @@ new_lookup(struct resolve *r, const struct dnskey *k, uint64_t h)
 
 /* Cache and hosts file; the answer is in the scratch. */
 static struct span
-ask_here(struct resolve *r, const struct dnskey *k)
+ask_here(struct resolve *r, struct resolve_req *req)
 {
 	uint32_t age;
-	struct span msg = dnscache_get(&r->cache, k, worker_now(r->w), &age);
-	return msg.p ? prepare(r, msg, age) : ask_hosts(r, k);
+	struct span msg = dnscache_get(&r->cache, &req->key, worker_now(r->w), &age);
+	if (msg.p)
+		return prepare(r, msg, age);
+	req->from_file = true;
+	return ask_hosts(r, &req->key);
 }
 
 static int
@@ -368,7 +372,7 @@ start(struct resolve *r, struct resolve_req *req, unsigned flags)
 {
 	const struct dnskey *k = &req->key;
 	uint64_t h = dnskey_hash(&r->cache.key, k);
-	struct span here = ask_here(r, k);
+	struct span here = ask_here(r, req);
 	if (here.p)
 		return answer_soon(r, req, here);
 	if (flags & RESOLVE_CACHED_ONLY)

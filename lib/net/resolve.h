@@ -41,7 +41,7 @@ struct resolve_stats { /* since the start */
 struct resolve_answer {
 	int status;
 	struct span msg; /* id 0, TTLs aged; empty unless status is 0 */
-	bool cached;     /* no lookup was needed */
+	bool cached;     /* it was in the cache */
 };
 
 enum { RESOLVE_CACHED_ONLY = 1 };
