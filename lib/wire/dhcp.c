@@ -118,6 +118,12 @@ dhcp_get_u16(const struct dhcp *d, uint8_t code, uint16_t *out)
 	return s.n == 2;
 }
 
+bool
+dhcp_wants(const struct dhcp *d, uint8_t code)
+{
+	return d->params.n && memchr(d->params.p, code, d->params.n);
+}
+
 /* A long option of the struct's own, joined in what is left of the struct's scratch. */
 static struct span
 get_text(struct dhcp *d, uint8_t code)

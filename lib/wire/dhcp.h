@@ -86,6 +86,7 @@ struct span dhcp_get(const struct dhcp *d, uint8_t code, uint8_t *scratch, size_
 bool dhcp_get_ip(const struct dhcp *d, uint8_t code, struct ip *out); /* the first one */
 bool dhcp_get_u32(const struct dhcp *d, uint8_t code, uint32_t *out);
 bool dhcp_get_u16(const struct dhcp *d, uint8_t code, uint16_t *out);
+bool dhcp_wants(const struct dhcp *d, uint8_t code); /* on the parameter request list */
 
 /* Building: dhcp_begin, options, dhcp_end. An option that does not fit is left out and its call
  * returns false; the others and the end still fit. w->bad only when not even a header does. */

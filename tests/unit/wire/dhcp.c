@@ -48,7 +48,8 @@ test_discover(void **state)
 	t_text(d.hostname, "Alpin");
 	assert_int_equal(d.max_size, 548);
 	assert_int_equal(d.params.n, 12);
-	assert_int_equal(d.params.p[11], DHCP_OPT_MS_ROUTES);
+	assert_true(dhcp_wants(&d, DHCP_OPT_WPAD));
+	assert_false(dhcp_wants(&d, DHCP_OPT_MTU));
 	assert_int_equal(ip_u32(&d.server), 0);
 	assert_string_equal(dhcp_type_name(d.type), "DISCOVER");
 	assert_string_equal(dhcp_type_name(0), "unknown");
