@@ -153,13 +153,15 @@ on_timer(struct timer *t, uint64_t now)
 /* --- answers -------------------------------------------------------------------------------------
  */
 
-/* Copies into the scratch, so that no asker sees another's changes; longest TTLs cut. */
+/* Copies into the scratch, so that no asker sees another's changes; longest TTLs cut. SPAN_NONE for
+ * a message that does not bear it. */
 static struct span
 prepare(struct resolve *r, struct span msg, uint32_t age_s)
 {
 	memcpy(r->scratch, msg.p, msg.n);
 	dns_set_id(r->scratch, 0);
-	dns_age(r->scratch, msg.n, age_s, r->conf.max_ttl_s);
+	if (dns_age(r->scratch, msg.n, age_s, r->conf.max_ttl_s) < 0)
+		return SPAN_NONE;
 	return span(r->scratch, msg.n);
 }
 
@@ -178,7 +180,8 @@ answer_all(struct lookup *l, int status, struct span msg)
 {
 	while (!list_empty(&l->waiting)) {
 		struct resolve_req *req = LIST_ENTRY(l->waiting.next, struct resolve_req, node);
-		answer(req, status, status ? SPAN_NONE : prepare(l->r, msg, 0), false);
+		struct span ready = status ? SPAN_NONE : prepare(l->r, msg, 0);
+		answer(req, status ? status : ready.p ? 0 : -EIO, ready, false);
 	}
 }
 
