@@ -47,6 +47,8 @@ span_is(struct span a, const char *s)
 static inline struct span
 span_skip(struct span a, size_t n)
 {
+	if (!a.n) /* p may be NULL, to which nothing is added */
+		return a;
 	return n >= a.n ? span(a.p + a.n, 0) : span(a.p + n, a.n - n);
 }
 

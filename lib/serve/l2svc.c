@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NODE_BYTES 2048
 #define UDP_QUEUE_MS 20  /* an older datagram is of no use to anybody */
 #define QUEUE_DELAY_MS 2 /* the queue in front of the guest that pacing aims at */
 
@@ -102,6 +101,7 @@ fill_rest(struct stack_conf *k, const struct l2_conf *c)
 	k->ping_ms = (uint32_t)c->icmp.ping_timeout;
 	k->ping_rate = c->icmp.ping_rate;
 	k->icmp_error_rate = c->icmp.error_rate;
+	k->dns_max_pending = c->dns.max_pending;
 	k->queue_delay_target_ms = QUEUE_DELAY_MS;
 }
 
@@ -255,7 +255,7 @@ l2svc_init(struct l2svc *s, struct worker *w, const struct app *app, struct shar
 	buf_init(&s->dhcp_search, 255);
 	buf_init(&s->dhcp_routes, 255);
 	fill_conf(s);
-	slab_init(&s->nodes, NODE_BYTES, UINT32_MAX);
+	slab_init(&s->nodes, STACK_NODE, UINT32_MAX);
 	s->stack = (struct stack_shared){
 	        .conf = &s->stack_conf,
 	        .ops = &uplink_ops,

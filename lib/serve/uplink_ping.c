@@ -40,8 +40,7 @@ on_error(struct ping_set *s, const struct ip *dst, uint16_t id, uint16_t seq, co
         uint8_t type, uint8_t code, uint32_t mtu)
 {
 	struct uplink *up = uplink_of_set(s);
-	(void)mtu;
-	stack_ping_error(up->stack, dst, id, seq, from, type, code, uplink_now(up));
+	stack_ping_error(up->stack, dst, id, seq, from, type, code, mtu, uplink_now(up));
 }
 
 const struct ping_ops uplink_ping_ops = {.reply = on_reply, .error = on_error};

@@ -112,6 +112,33 @@ icmp_error(struct stack *st, const struct ip *from, const struct ippkt *k, const
 		stats_of(st)->icmp_errors_out++;
 }
 
+/* The next MTU down for a packet that was too big, where nobody said what would fit
+ * (RFC 1191 7.1). */
+static uint32_t
+lower_mtu(size_t len)
+{
+	static const uint16_t plateau[] = {
+	        32000, 17914, 8166, 4352, 2002, 1492, 1280, 1006, 508, 296};
+	for (size_t i = 0; i < ARRAY_LEN(plateau); i++)
+		if (plateau[i] < len)
+			return plateau[i];
+	return 68;
+}
+
+void
+icmp_refuse(struct stack *st, const struct ippkt *k, int err)
+{
+	struct icmpmsg m;
+	if (!icmp_of_errno(err, &m))
+		return;
+	if (m.kind == ICMP_KIND_TOO_BIG) {
+		if (!k->dont_fragment)
+			return;
+		m.mtu = lower_mtu(k->whole.n);
+	}
+	icmp_error(st, NULL, k, &m);
+}
+
 bool
 icmp_is_error_type(bool v6, uint8_t type)
 {
@@ -262,10 +289,9 @@ static void
 ping_world(struct stack *st, const struct ippkt *k, const struct icmpmsg *m)
 {
 	struct endpoint dst = {.ip = k->dst};
-	struct icmpmsg error = {.kind = ICMP_KIND_PROHIBITED};
 	if (!ops_of(st)->filter(st, k->proto, &dst)) {
 		stats_of(st)->filtered++;
-		icmp_error(st, NULL, k, &error);
+		icmp_refuse(st, k, EACCES);
 		return;
 	}
 	if (!rate_take(&st->icmp.pings, conf_of(st)->ping_rate, st->now))
@@ -281,8 +307,8 @@ ping_world(struct stack *st, const struct ippkt *k, const struct icmpmsg *m)
 		touch(st, p);
 	else if (fresh)
 		forget(st, p);
-	if (r < 0 && icmp_of_errno(-r, &error))
-		icmp_error(st, NULL, k, &error);
+	if (r < 0)
+		icmp_refuse(st, k, -r);
 }
 
 void
@@ -324,7 +350,7 @@ stack_ping_reply(struct stack *st, const struct ip *src, uint16_t id, uint16_t s
 
 void
 stack_ping_error(struct stack *st, const struct ip *dst, uint16_t id, uint16_t seq,
-        const struct ip *from, uint8_t type, uint8_t code, uint64_t now)
+        const struct ip *from, uint8_t type, uint8_t code, uint32_t mtu, uint64_t now)
 {
 	st->now = now;
 	struct ping *p = find_id(st, id);
@@ -333,7 +359,12 @@ stack_ping_error(struct stack *st, const struct ip *dst, uint16_t id, uint16_t s
 	bool v6 = !ip_is4(dst);
 	struct ippkt k = {.src = p->guest, .dst = *dst, .proto = icmp_proto(dst), .ttl = 1};
 	struct icmpmsg echo = {.kind = ICMP_KIND_ECHO, .id = p->guest_id, .seq = seq};
-	struct icmpmsg m = {.kind = icmp_kind_of(v6, type, code), .type = type, .code = code};
+	struct icmpmsg m = {
+	        .kind = icmp_kind_of(v6, type, code),
+	        .type = type,
+	        .code = code,
+	        .mtu = mtu,
+	};
 	uint8_t l4[ICMP_HEAD], buf[ICMP_FORGED_MOST];
 	icmp_put(l4, &echo, &k.src, &k.dst, 0, 0);
 	icmp_forge(buf, &k, l4, ICMP_HEAD);

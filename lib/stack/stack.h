@@ -85,7 +85,8 @@ struct stack_stats {
 	uint64_t frames_in, frames_bad, frames_out;
 	uint64_t tcp_opened, tcp_refused, tcp_reset, tcp_retransmits, tcp_rto, tcp_shed,
 	        tcp_checksum_bad, tcp_challenge;
-	uint64_t udp_in, udp_out, udp_dropped, udp_flow_limit;
+	uint64_t udp_in, udp_out; /* for the guest; for the world */
+	uint64_t udp_dropped, udp_flow_limit;
 	uint64_t frag_in, frag_done, frag_dropped;
 	uint64_t icmp_in, icmp_errors_out, arp_in, dhcp_in, dns_in;
 	uint64_t filtered; /* refused by op filter */
@@ -209,7 +210,7 @@ void stack_udp_error(struct stack *st, struct udp_binding *b, const struct endpo
 void stack_ping_reply(struct stack *st, const struct ip *src, uint16_t id, uint16_t seq,
         struct span payload, uint8_t ttl, uint64_t now);
 void stack_ping_error(struct stack *st, const struct ip *dst, uint16_t id, uint16_t seq,
-        const struct ip *from, uint8_t type, uint8_t code, uint64_t now);
+        const struct ip *from, uint8_t type, uint8_t code, uint32_t mtu, uint64_t now);
 
 /* The answer to a query: a whole DNS message with the query's id and question; an empty span means
  * SERVFAIL. The stack truncates for UDP by the query's EDNS size and frames it for TCP. */

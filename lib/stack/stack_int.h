@@ -108,6 +108,9 @@ void icmp_error(
 /* The error that says what errno err (> 0) says, for packets to a; false = there is none. */
 bool icmp_of_errno(int err, struct icmpmsg *out);
 
+/* That error about k, which the guest sent. */
+void icmp_refuse(struct stack *st, const struct ippkt *k, int err);
+
 /* Whether news of this type may be passed on as an error. */
 bool icmp_is_error_type(bool v6, uint8_t type);
 

@@ -306,33 +306,6 @@ touch(struct stack *st, struct flow *f)
 /* --- from the guest
  * -------------------------------------------------------------------------------------- */
 
-/* The next MTU down for a packet that was too big, where nobody said what would fit
- * (RFC 1191 7.1). */
-static uint32_t
-lower_mtu(size_t len)
-{
-	static const uint16_t plateau[] = {
-	        32000, 17914, 8166, 4352, 2002, 1492, 1280, 1006, 508, 296};
-	for (size_t i = 0; i < ARRAY_LEN(plateau); i++)
-		if (plateau[i] < len)
-			return plateau[i];
-	return 68;
-}
-
-static void
-refuse(struct stack *st, const struct ippkt *k, int err)
-{
-	struct icmpmsg m;
-	if (!icmp_of_errno(err, &m) || err == EACCES)
-		return;
-	if (m.kind == ICMP_KIND_TOO_BIG) {
-		if (!k->dont_fragment)
-			return;
-		m.mtu = lower_mtu(k->whole.n);
-	}
-	icmp_error(st, NULL, k, &m);
-}
-
 static void
 remember(struct flow *f, const struct ippkt *k)
 {
@@ -355,15 +328,18 @@ to_world(struct stack *st, const struct ippkt *k, const struct udpdgram *d)
 		return;
 	}
 	remember(f, k);
-	int r = ops_of(st)->udp_send(st, f->b, &remote, d->payload, (uint8_t)(k->ttl - 1), k->tos);
+	/* What is meant for the gateway itself but forwarded by it has no hop behind it. */
+	uint8_t ttl = k->ttl > 1 ? k->ttl - 1 : 1;
+	int r = ops_of(st)->udp_send(st, f->b, &remote, d->payload, ttl, k->tos);
 	if (r == 0 || (r == -EMSGSIZE && !fresh)) {
 		touch(st, f);
 		st->udp.opened += fresh;
+		stats_of(st)->udp_out += r == 0;
 	} else {
 		close_flow(st, f);
 	}
-	if (r < 0)
-		refuse(st, k, -r);
+	if (r < 0 && r != -EACCES)
+		icmp_refuse(st, k, -r);
 }
 
 static void
@@ -390,7 +366,6 @@ udp_input(struct stack *st, const struct ippkt *k)
 		stats_of(st)->frames_bad++;
 		return;
 	}
-	stats_of(st)->udp_in++;
 	if (d.sport == DHCP_CLIENT_PORT && d.dport == DHCP_SERVER_PORT)
 		dhcp_input(st, d.payload);
 	else if (d.dport == PORT_DNS && lan_is_gateway(st, &k->dst))
@@ -426,7 +401,7 @@ stack_udp_input(struct stack *st, struct udp_binding *b, const struct endpoint *
 		stats_of(st)->udp_dropped++;
 		return;
 	}
-	stats_of(st)->udp_out++;
+	stats_of(st)->udp_in++;
 	f->replied = true;
 	touch(st, f);
 	sched_ready(st, &b->sched);

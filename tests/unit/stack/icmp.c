@@ -131,6 +131,15 @@ says_what_is_forbidden(void **state)
 	l->ping_ret = -ENETUNREACH;
 	lab_echo(l, GUEST, WORLD, 7, 9, SPAN_LIT("hello"));
 	assert_int_equal(lab_one(l).icmp.kind, ICMP_KIND_NET_UNREACHABLE);
+	l->ping_ret = -EMSGSIZE;
+	lab_echo(l, GUEST, WORLD, 7, 9, SPAN_LIT("hello"));
+	lab_silence(l);
+	l->dont_fragment = true;
+	lab_echo(l, GUEST, WORLD, 7, 9, SPAN_LIT("hello"));
+	struct seen big = lab_one(l);
+	assert_int_equal(big.icmp.kind, ICMP_KIND_TOO_BIG);
+	assert_int_equal(big.icmp.mtu, 68);
+	l->dont_fragment = false;
 	l->ping_ret = -EMFILE;
 	lab_echo(l, GUEST, WORLD, 7, 9, SPAN_LIT("hello"));
 	lab_silence(l);
@@ -245,7 +254,7 @@ passes_errors_on(void **state)
 	lab_echo(l, NEIGHBOUR, WORLD, 7, 1, SPAN_NONE);
 	lab_echo(l, GUEST, WORLD, 7, 1, SPAN_NONE);
 	uint16_t id = l->ping_id;
-	stack_ping_error(l->st, &dst, id, 5, &router, 11, 0, l->now);
+	stack_ping_error(l->st, &dst, id, 5, &router, 11, 0, 0, l->now);
 	struct seen s = lab_one(l);
 	assert_int_equal(s.icmp.kind, ICMP_KIND_TTL_EXCEEDED);
 	assert_ip(s.ip.src, router);
@@ -256,15 +265,19 @@ passes_errors_on(void **state)
 	assert_int_equal(q.payload.p[0], 8);
 	assert_int_equal(get16(q.payload.p + 4), 7);
 	assert_int_equal(get16(q.payload.p + 6), 5);
-	stack_ping_error(l->st, &dst, id, 5, &router, 3, 1, l->now);
+	stack_ping_error(l->st, &dst, id, 5, &router, 3, 1, 0, l->now);
 	assert_int_equal(lab_one(l).icmp.kind, ICMP_KIND_HOST_UNREACHABLE);
-	stack_ping_error(l->st, &dst, id, 5, &router, 3, 15, l->now);
+	stack_ping_error(l->st, &dst, id, 5, &router, 3, 4, 1400, l->now);
+	s = lab_one(l);
+	assert_int_equal(s.icmp.kind, ICMP_KIND_TOO_BIG);
+	assert_int_equal(s.icmp.mtu, 1400);
+	stack_ping_error(l->st, &dst, id, 5, &router, 3, 15, 0, l->now);
 	s = lab_one(l);
 	assert_int_equal(s.icmp.type, 3);
 	assert_int_equal(s.icmp.code, 15);
-	stack_ping_error(l->st, &dst, id, 5, &router, 0, 0, l->now);
-	stack_ping_error(l->st, &dst, id, 5, &router, 5, 0, l->now);
-	stack_ping_error(l->st, &dst, 12345, 5, &router, 11, 0, l->now);
+	stack_ping_error(l->st, &dst, id, 5, &router, 0, 0, 0, l->now);
+	stack_ping_error(l->st, &dst, id, 5, &router, 5, 0, 0, l->now);
+	stack_ping_error(l->st, &dst, 12345, 5, &router, 11, 0, 0, l->now);
 	lab_silence(l);
 }
 
@@ -279,13 +292,13 @@ speaks_for_impossible_routers(void **state)
 	lab_echo(l, GUEST, WORLD, 7, 1, SPAN_NONE);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct ip from = ip4(bad[i]);
-		stack_ping_error(l->st, &dst, 7, 5, &from, 11, 0, l->now);
+		stack_ping_error(l->st, &dst, 7, 5, &from, 11, 0, 0, l->now);
 		assert_ip(lab_one(l).ip.src, GATEWAY);
 	}
 	struct ip v6 = {{0x20, 1}};
-	stack_ping_error(l->st, &dst, 7, 5, &v6, 11, 0, l->now);
+	stack_ping_error(l->st, &dst, 7, 5, &v6, 11, 0, 0, l->now);
 	assert_ip(lab_one(l).ip.src, GATEWAY);
-	stack_ping_error(l->st, &v6, 7, 5, &v6, 1, 0, l->now);
+	stack_ping_error(l->st, &v6, 7, 5, &v6, 1, 0, 0, l->now);
 	stack_ping_reply(l->st, &v6, 7, 5, SPAN_NONE, 9, l->now);
 	lab_silence(l);
 }
