@@ -135,6 +135,16 @@ misused(const struct serve_args *s, const char *a, const char *b)
 	return EXIT_USAGE;
 }
 
+const char help_serve_options[] =
+        "  -c, --config FILE  read an INI file; may be given again, later files win\n"
+        "  --check            print what differs from the defaults and every warning, and exit\n"
+        "  --bind IP:PORT     the same as --server.listen=IP:PORT\n"
+        "  --ready-stdout     print a line on stdout once it listens\n"
+        "  --dev              for a developer's machine: loopback only, any page, a token made "
+        "for\n"
+        "                     this run; prints what to paste into a client\n"
+        "  -h, --help         this text\n";
+
 static int
 service_help(const struct serve_args *s)
 {
@@ -150,18 +160,11 @@ service_help(const struct serve_args *s)
 	        svc->name, svc->name, svc->name, svc->name, svc->name,
 	        s->legacy ? svc->legacy : "aero serve ", s->legacy ? "" : svc->name);
 	text_wrap(svc->title, "", 90, &b);
-	buf_adds(&b,
-	        "\n"
-	        "  -c, --config FILE  read an INI file; may be given again, later files win\n"
-	        "  --check            print what differs from the defaults and every warning, and "
-	        "exit\n"
-	        "  --bind IP:PORT     the same as --server.listen=IP:PORT\n"
-	        "  --ready-stdout     print a line on stdout once it listens\n"
-	        "  --dev              for a developer's machine: loopback only, any page, a token made\n"
-	        "                     for this run; prints what to paste into a client\n"
-	        "  -h, --help         this text\n\n"
+	buf_addf(&b,
+	        "\n%s\n"
 	        "Every option is also an INI key and an environment name; secrets have no flag of\n"
-	        "their own. 'aero help section.key' tells all about one option.\n");
+	        "their own. 'aero help section.key' tells all about one option.\n",
+	        help_serve_options);
 	text_help(svc, &b);
 	fputs(buf_str(&b), stdout);
 	buf_fini(&b);

@@ -24,6 +24,9 @@ struct conf_input args_input(const struct args *a);
  * Every problem is told. Returns 0 or a negative errno. */
 int args_load(const struct args *a, conf_say *problem, void *arg, struct conf **out);
 
+/* The arguments of `aero serve SERVICE` that are no options of the service, as help has them. */
+extern const char help_serve_options[];
+
 /* `aero serve SERVICE ...`, or argv[0] is the name of the program a service replaces. */
 struct serve_args {
 	struct args conf;

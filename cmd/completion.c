@@ -1,5 +1,6 @@
 /* The shells get a few lines that ask this program for the words; what the words are comes from
  * the tables and from the help texts of the commands. */
+#include "cmd/args.h"
 #include "cmd/cmd.h"
 
 #include "base/buf.h"
@@ -144,12 +145,14 @@ complete(struct words *w, int argc, char **argv)
 	if (strcmp(argv[argc - 2], "-c") == 0 || strcmp(argv[argc - 2], "--config") == 0)
 		return;
 	bool serve = strcmp(argv[0], "serve") == 0, help = strcmp(argv[0], "help") == 0;
-	if ((serve && argc == 2) || (strcmp(argv[0], "config") == 0 && argc == 3))
+	if (strcmp(argv[0], "config") == 0 && argc == 3)
 		offer_services(w);
 	if (help && argc == 2)
 		offer_commands(w);
-	else if (argc > 2 || !serve)
+	else
 		offer_help(w, c->help, argc == 2);
+	if (serve && argc > 2)
+		offer_help(w, help_serve_options, false);
 	for (int i = 1; i + 1 < argc; i++)
 		if (service_find(argv[i]))
 			offer_options(w, service_find(argv[i]));

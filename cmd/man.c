@@ -1,5 +1,6 @@
 /* The manual pages are put together from the tables that also drive the parser, so they are never
  * behind it. `make gen` stores them in docs/man. */
+#include "cmd/args.h"
 #include "cmd/cmd.h"
 
 #include "base/buf.h"
@@ -153,21 +154,11 @@ page_serve(const struct opt_service *svc, struct buf *out)
 		text_mdoc_escape(svc->legacy, out);
 		buf_adds(out, "\n.Op Fl \\-bind Ar IP:PORT\n.Op Fl \\-ready\\-stdout\n");
 	}
-	buf_adds(out, ".Sh DESCRIPTION\n"
-	              ".Bl -tag -width 4n\n"
-	              ".It Fl c Ar file , Fl \\-config= Ns Ar file\n"
-	              "Read an INI file; may be given again, later files win.\n"
-	              ".It Fl \\-check\n"
-	              "Print what differs from the defaults and every warning, and exit.\n"
-	              ".It Fl \\-bind Ar IP:PORT\n"
-	              "The same as\n.Fl \\-server.listen= Ns Ar IP:PORT .\n"
-	              ".It Fl \\-ready\\-stdout\n"
-	              "Print a line with the URL on standard output once the service listens.\n"
-	              ".El\n.Pp\n"
-	              "The options are those of\n.Xr aero.conf 5 .\n"
-	              "SIGTERM and SIGINT end the service after its connections were told, SIGHUP "
-	              "reads the "
-	              "configuration again.\n"
+	buf_adds(out, ".Sh DESCRIPTION\n");
+	literal(help_serve_options, out);
+	buf_adds(out, ".Pp\nThe options are those of\n.Xr aero.conf 5 .\n"
+	              "SIGTERM and SIGINT end the service after its connections were told,\n"
+	              "SIGHUP reads the configuration again.\n"
 	              ".Sh SEE ALSO\n.Xr aero 1 ,\n.Xr aero.conf 5\n");
 }
 

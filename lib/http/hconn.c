@@ -65,6 +65,7 @@ destroy(struct hconn *c)
 {
 	list_del(&c->todo);
 	wheel_del(&c->t->w->wheel, &c->timer);
+	tlsc_free(c->tlsc);
 	free(c->out);
 	free(c->why);
 	free(c);
@@ -82,7 +83,7 @@ void
 hconn_set_unsent(struct hconn *c, uint32_t unsent_max)
 {
 	c->unsent_max = unsent_max;
-	if (c->up && c->wsi)
+	if (c->connected && c->wsi)
 		set_socket(c, hconn_fd(c));
 }
 
@@ -95,7 +96,7 @@ hconn_accept(struct hconn *c, struct lws_vhost *vh, int fd, bool tls)
 		endpoint_from_sockaddr((struct sockaddr *)&ss, &c->peer);
 	set_socket(c, fd);
 	c->tls = tls;
-	c->up = true;
+	c->connected = c->up = true;
 	lws_adopt_desc_t info = {
 	        .vh = vh,
 	        .type = tls ? LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL : LWS_ADOPT_SOCKET,
@@ -117,33 +118,31 @@ int
 hconn_dial(struct hconn *c, const struct hconn_dial *d)
 {
 	char text[ADDR_TEXT];
-	int verify = d->insecure
-	                     ? LCCSCF_ALLOW_SELFSIGNED | LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK |
-	                               LCCSCF_ALLOW_EXPIRED | LCCSCF_ALLOW_INSECURE
-	                     : 0;
 	struct lws_client_connect_info info = {
 	        .context = c->t->cx,
 	        .vhost = transport_client_vhost(c->t),
 	        .address = ip_text(&d->to.ip, text),
 	        .port = d->to.port,
-	        .host = d->tls_name ? d->tls_name : text,
+	        .host = text,
 	        .path = "/",
 	        .method = "RAW",
 	        .local_protocol_name = HCONN_PROTOCOL,
-	        .ssl_connection = d->tls_name ? LCCSCF_USE_SSL | verify : 0,
-	        .alpn = "http/1.1",
 	        .opaque_user_data = c,
 	        .pwsi = &c->wsi,
 	};
+	const struct tlsc_ctx *tls = d->tls_name ? transport_tlsc(c->t) : NULL;
 	c->client = true;
-	c->tls = d->tls_name != NULL;
 	c->peer = d->to;
-	if (!info.vhost) {
+	if (tls)
+		c->tlsc = tlsc_new(tls, d->tls_name, d->insecure);
+	if (!info.vhost || (d->tls_name && !c->tlsc)) {
 		destroy(c);
 		return -ENOMEM;
 	}
-	if (!lws_client_connect_via_info(&info))
+	if (!lws_client_connect_via_info(&info)) {
+		c->wsi = NULL;
 		hconn_drop(c); /* why, if known, came by hconn_on_failed */
+	}
 	return 0;
 }
 
@@ -269,6 +268,39 @@ room(const struct hconn *c)
 	return n < least ? 0 : n;
 }
 
+/* Bytes written to a plain socket; < 0 when the connection is lost. */
+static ssize_t
+send_now(const struct hconn *c, struct span s)
+{
+	ssize_t n = send(hconn_fd(c), s.p, s.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
+}
+
+/* Records of our own that wait; false when some still do, or the connection is lost. */
+static bool
+send_records(struct hconn *c)
+{
+	struct span s = tlsc_pending(c->tlsc);
+	ssize_t n = s.n ? send_now(c, s) : 0;
+	if (n < 0)
+		hconn_drop(c);
+	else
+		tlsc_sent(c->tlsc, (size_t)n);
+	return n == (ssize_t)s.n;
+}
+
+static bool
+records_wait(const struct hconn *c)
+{
+	return c->tlsc && tlsc_pending(c->tlsc).n;
+}
+
+static bool
+has_more(const struct hconn *c)
+{
+	return hconn_queued(c) || records_wait(c) || (c->wants && !c->finishing && c->ops->pull);
+}
+
 static void
 on_linger(struct timer *t, uint64_t now)
 {
@@ -283,14 +315,12 @@ half_close(struct hconn *c)
 	SSL *ssl = c->tls ? lws_get_ssl(c->wsi) : NULL;
 	if (ssl && SSL_is_init_finished(ssl))
 		SSL_shutdown(ssl);
+	if (c->tlsc) {
+		tlsc_bye(c->tlsc);
+		send_records(c);
+	}
 	shutdown(hconn_fd(c), SHUT_WR);
 	hconn_timer(c, on_linger, c->linger_ms);
-}
-
-static bool
-has_more(const struct hconn *c)
-{
-	return hconn_queued(c) || (c->wants && !c->finishing && c->ops->pull);
 }
 
 static void
@@ -302,14 +332,19 @@ all_sent(struct hconn *c)
 		c->ops->sent(c);
 }
 
-/* Bytes written, by the kernel or at least by libwebsockets; < 0 when the connection is lost. */
+/* Bytes taken; what is kept by TLS of either kind counts. */
 static ssize_t
 write_some(struct hconn *c, const struct ws_out *o)
 {
 	if (c->tls)
 		return lws_write(c->wsi, o->p, o->n, LWS_WRITE_RAW);
-	ssize_t n = send(hconn_fd(c), o->p, o->n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
+	if (!c->tlsc)
+		return send_now(c, span(o->p, o->n));
+	int r = tlsc_write(c->tlsc, span(o->p, o->n));
+	if (r < 0)
+		return r;
+	send_records(c);
+	return (ssize_t)o->n;
 }
 
 /* The queue's first `queued` bytes are in o, the rest of o was pulled: what was not written stays
@@ -341,7 +376,8 @@ write_out(struct hconn *c, struct ws_out *o, size_t queued)
 	}
 	if (!has_more(c))
 		all_sent(c);
-	else if ((size_t)n == o->n && (o->n < o->budget || o->budget == HCONN_BATCH))
+	else if ((size_t)n == o->n && !records_wait(c) &&
+	         (o->n < o->budget || o->budget == HCONN_BATCH))
 		mark_dirty(c);
 	else
 		lws_callback_on_writable(c->wsi);
@@ -350,7 +386,14 @@ write_out(struct hconn *c, struct ws_out *o, size_t queued)
 void
 hconn_flush(struct hconn *c)
 {
-	if (c->dropped || !c->up || !c->wsi || c->half_closed || lws_partial_buffered(c->wsi))
+	if (c->dropped || !c->connected || c->half_closed || lws_partial_buffered(c->wsi))
+		return;
+	if (c->tlsc && !send_records(c)) {
+		if (!c->dropped)
+			lws_callback_on_writable(c->wsi);
+		return;
+	}
+	if (!c->up)
 		return;
 	size_t budget = room(c), queued = hconn_queued(c);
 	struct ws_out o = {
@@ -386,20 +429,75 @@ hconn_on_writable(struct hconn *c)
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-void
-hconn_on_up(struct hconn *c)
+static void
+get_up(struct hconn *c)
 {
 	c->up = true;
-	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
-	set_socket(c, hconn_fd(c));
 	mark_dirty(c);
 	if (!c->finishing && c->ops->open)
 		c->ops->open(c);
 }
 
+static void
+tls_failed(struct hconn *c)
+{
+	if (!c->why)
+		c->why = xstrdup(tlsc_why(c->tlsc));
+	send_records(c); /* the alert */
+	hconn_drop(c);
+}
+
+static void
+shake_hands(struct hconn *c)
+{
+	int r = tlsc_handshake(c->tlsc);
+	if (r < 0)
+		tls_failed(c);
+	else if (r)
+		get_up(c);
+	else
+		mark_dirty(c);
+}
+
+void
+hconn_on_connected(struct hconn *c)
+{
+	c->connected = true;
+	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+	set_socket(c, hconn_fd(c));
+	if (c->tlsc)
+		shake_hands(c);
+	else
+		get_up(c);
+}
+
+/* The output buffer is idle while input is taken: it holds the plain text. */
+static void
+take_records(struct hconn *c, struct span in)
+{
+	ssize_t n;
+	tlsc_feed(c->tlsc, in);
+	if (!c->up)
+		shake_hands(c);
+	if (!c->up)
+		return;
+	while (!c->dropped && (n = tlsc_read(c->tlsc, c->t->arena, TRANSPORT_OUT)) != 0) {
+		if (n < 0)
+			tls_failed(c);
+		else if (!c->finishing)
+			c->ops->data(c, c->t->arena, (size_t)n);
+	}
+	if (records_wait(c))
+		mark_dirty(c);
+}
+
 void
 hconn_on_data(struct hconn *c, uint8_t *p, size_t n)
 {
+	if (c->tlsc) {
+		take_records(c, span(p, n));
+		return;
+	}
 	if (c->tls && c->wsi)
 		lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0); /* its handshake timer */
 	if (!c->finishing)
@@ -413,7 +511,7 @@ hconn_pause(struct hconn *c, enum hconn_pause why, bool pause)
 	uint8_t paused = (uint8_t)(pause ? c->paused | why : c->paused & ~why);
 	bool change = !paused != !c->paused;
 	c->paused = paused;
-	if (!change || !c->wsi || !c->up || c->dropped)
+	if (!change || !c->connected || c->dropped)
 		return;
 	lws_rx_flow_control(c->wsi, !paused);
 	if (!paused && c->tls)
@@ -449,6 +547,7 @@ static void
 finish_off(struct hconn *c)
 {
 	c->wsi = NULL;
+	c->connected = false;
 	c->finishing = c->dropped = true;
 	list_del(&c->todo);
 	hconn_no_timer(c);

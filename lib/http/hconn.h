@@ -14,6 +14,7 @@
  * Thread   the worker's. */
 #pragma once
 
+#include "http/tlsc.h"
 #include "http/transport.h"
 #include "http/ws.h"
 
@@ -27,9 +28,10 @@ struct lws_vhost;
 struct transport {
 	struct worker *w;
 	struct lws_context *cx;
-	struct lws_vhost *client; /* made when first needed */
-	struct turn_hook hook;    /* flushes the dirty */
-	struct later wake;        /* a turn more, for who is still dirty */
+	struct lws_vhost *client; /* this and the next: made when first needed */
+	struct tlsc_ctx tlsc;
+	struct turn_hook hook; /* flushes the dirty */
+	struct later wake;     /* a turn more, for who is still dirty */
 	struct later reap;
 	struct list dirty; /* connections with something to send */
 	struct list dying; /* connections to close */
@@ -58,6 +60,7 @@ struct hconn {
 	void (*gone)(struct hconn *c);
 	struct transport *t;
 	struct lws *wsi;
+	struct tlsc *tlsc;  /* client role: TLS is ours */
 	struct list node;   /* the keeper's */
 	struct list todo;   /* private: on the transport's dirty or dying list */
 	struct timer timer; /* the protocol's, until hconn_finish */
@@ -69,7 +72,9 @@ struct hconn {
 	uint32_t linger_ms;
 	uint8_t paused;      /* HCONN_PAUSE_* */
 	uint8_t replaceable; /* bytes at the queue's end that its owner may take back */
-	bool client, tls, up, wants;
+	bool client, wants;
+	bool tls;                             /* server role: TLS is libwebsockets' */
+	bool connected, up;                   /* the socket; all below the protocol */
 	bool finishing, half_closed, dropped; /* the ways to the end, in this order */
 };
 
@@ -104,7 +109,7 @@ void ws_attach(struct ws *ws, struct hconn *c, const struct ws_ops *ops, size_t 
         uint32_t unsent_max);
 
 /* For transport.c: what libwebsockets told. */
-void hconn_on_up(struct hconn *c);
+void hconn_on_connected(struct hconn *c);
 void hconn_on_data(struct hconn *c, uint8_t *p, size_t n);
 void hconn_on_writable(struct hconn *c);
 void hconn_on_failed(struct hconn *c, struct span why); /* never got up */
@@ -123,3 +128,4 @@ struct lws_vhost *transport_vhost(struct transport *t, const struct tls_files *t
 void transport_vhost_free(struct lws_vhost *vh); /* it has no connection any more */
 /* The place for client connections, made when first asked for; NULL: logged. */
 struct lws_vhost *transport_client_vhost(struct transport *t);
+const struct tlsc_ctx *transport_tlsc(struct transport *t); /* likewise */

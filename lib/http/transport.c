@@ -44,7 +44,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 	if (!c)
 		return 0;
 	switch (reason) {
-	case LWS_CALLBACK_RAW_CONNECTED: hconn_on_up(c); break;
+	case LWS_CALLBACK_RAW_CONNECTED: hconn_on_connected(c); break;
 	case LWS_CALLBACK_RAW_RX: hconn_on_data(c, in, len); break;
 	case LWS_CALLBACK_RAW_WRITEABLE: hconn_on_writable(c); break;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
@@ -147,8 +147,12 @@ transport_open(
 		return err_set(
 		        e, -ENOMEM, "libwebsockets: no context (is its libuv plug-in installed?)");
 	}
-	*out = t;
-	return 0;
+	int r = t->ca_file ? tlsc_ctx_open(&t->tlsc, t->ca_file, e) : 0;
+	if (r < 0)
+		transport_close(t);
+	else
+		*out = t;
+	return r;
 }
 
 /* See the top: destroy, let handles close, destroy what is left. */
@@ -174,6 +178,7 @@ transport_close(struct transport *t)
 	later_cancel(&t->reap);
 	lws_set_log_level(0, NULL);
 	lws_log = NULL;
+	tlsc_ctx_close(&t->tlsc);
 	free(t->arena);
 	free(t->ca_file);
 	free(t);
@@ -254,12 +259,20 @@ transport_client_vhost(struct transport *t)
 {
 	struct lws_context_creation_info info = {
 	        .vhost_name = "client",
-	        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
-	        .client_ssl_ca_filepath = t->ca_file,
+	        .options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
 	};
-	if (t->ca_file)
-		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
 	if (!t->client)
 		t->client = new_vhost(t, &info);
 	return t->client;
+}
+
+const struct tlsc_ctx *
+transport_tlsc(struct transport *t)
+{
+	struct err e;
+	if (!t->tlsc.ssl && tlsc_ctx_open(&t->tlsc, t->ca_file, &e) < 0) {
+		log_error(&t->w->log, "tls.trust", kv_str("why", e.text));
+		return NULL;
+	}
+	return &t->tlsc;
 }

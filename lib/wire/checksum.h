@@ -36,12 +36,6 @@ checksum_add(uint16_t a, uint16_t b)
 	return checksum_fold((uint32_t)a + b);
 }
 
-static inline uint16_t
-checksum_sub(uint16_t a, uint16_t b)
-{
-	return checksum_add(a, (uint16_t)~b);
-}
-
 /* sum covers `len` bytes; more covers the bytes right behind them. */
 static inline uint16_t
 checksum_join(uint16_t sum, size_t len, uint16_t more)

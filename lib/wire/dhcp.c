@@ -1,7 +1,6 @@
 #include "wire/dhcp.h"
 
 #include "base/mem.h"
-#include "wire/dnsname.h"
 
 #include <errno.h>
 
@@ -278,33 +277,6 @@ bool
 dhcp_opt_ip(struct wr *w, uint8_t code, const struct ip *a)
 {
 	return dhcp_opt_ips(w, code, a, 1);
-}
-
-bool
-dhcp_opt_routes(struct wr *w, uint8_t code, const struct dhcp_route *r, size_t n)
-{
-	uint8_t b[OPTIONS_MOST];
-	struct wr o = wr_init(b, sizeof b);
-	for (size_t i = 0; i < n; i++) {
-		uint8_t bits = (uint8_t)(r[i].to.bits - 96);
-		wr_u8(&o, bits);
-		wr_bytes(&o, r[i].to.ip.b + 12, (bits + 7u) / 8);
-		wr_u32(&o, ip_u32(&r[i].via));
-	}
-	return n && !o.bad && dhcp_opt(w, code, span(b, wr_len(&o)));
-}
-
-bool
-dhcp_opt_search(struct wr *w, struct span names)
-{
-	uint8_t b[OPTIONS_MOST];
-	struct wr o = wr_init(b, sizeof b);
-	struct span item;
-	struct dnsname name;
-	while (span_split(&names, ',', &item))
-		if (dnsname_parse(span_trim(item), &name) == 0)
-			wr_bytes(&o, name.b, name.n);
-	return wr_len(&o) && !o.bad && dhcp_opt(w, DHCP_OPT_SEARCH, span(b, wr_len(&o)));
 }
 
 void

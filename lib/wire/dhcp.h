@@ -4,7 +4,7 @@
  * Errors   parse: -EBADMSG when shorter than 240 bytes, not for Ethernet, without the cookie or a
  *          message type, or with an option cut off. A known option of the wrong length counts as
  *          absent.
- * Spec     RFC 2131, RFC 2132, RFC 3396 (long options), RFC 3397 (search), RFC 3442 (routes). */
+ * Spec     RFC 2131, RFC 2132, RFC 3396 (long options). */
 #pragma once
 
 #include "base/addr.h"
@@ -80,11 +80,6 @@ struct dhcp {
 	uint8_t joined[512];
 };
 
-struct dhcp_route {
-	struct cidr to;
-	struct ip via;
-};
-
 int dhcp_parse(struct span msg, struct dhcp *out);
 /* Any option; pieces of a long one are joined in `scratch` (cut at cap). p is NULL when absent. */
 struct span dhcp_get(const struct dhcp *d, uint8_t code, uint8_t *scratch, size_t cap);
@@ -102,9 +97,6 @@ bool dhcp_opt_u16(struct wr *w, uint8_t code, uint16_t v);
 bool dhcp_opt_u32(struct wr *w, uint8_t code, uint32_t v);
 bool dhcp_opt_ips(struct wr *w, uint8_t code, const struct ip *a, size_t n);
 bool dhcp_opt_ip(struct wr *w, uint8_t code, const struct ip *a);
-bool dhcp_opt_routes(struct wr *w, uint8_t code, const struct dhcp_route *r, size_t n);
-/* names: comma-separated; one that is no domain name is skipped. */
-bool dhcp_opt_search(struct wr *w, struct span names);
 void dhcp_end(struct wr *w); /* end mark, and zeros up to DHCP_LEAST */
 
 const char *dhcp_type_name(uint8_t type); /* "DISCOVER", or "unknown" */

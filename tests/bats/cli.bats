@@ -10,6 +10,8 @@ setup() {
 	ini=$BATS_TEST_TMPDIR/l2.ini
 }
 
+teardown() { aero_teardown; }
+
 commands() { "$AERO" help | sed -n '/^Commands$/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
 
 @test "every command answers --help, examples first, on stdout" {
@@ -178,6 +180,61 @@ tcp.max-window = 64KiB  ($ini:4)" ]
 	[ "$(reply 'aero config show ')" = "$("$AERO" completion words -- config show '' | xargs)" ]
 	[ "$(reply 'aero config show l2 --tls.min-version=1')" = "1.2 1.3" ]
 	[ "$(reply 'aero config show l2 --tls.ce')" = "--tls.cert=" ]
+}
+
+@test "serve tells its options" {
+	aero serve l2 --help
+	[[ "$status" -eq 0 && "$output" == *--ready-stdout* && "$output" == *"--server.listen=IP:PORT  [0.0.0.0:8090]"* ]]
+	aero help serve l2
+	[[ "$status" -eq 0 && "$output" == *--tcp.max-window=SIZE* ]]
+	[ "$(env -i "$AERO" completion words -- serve '' | xargs)" = "l2 all" ]
+	[ "$(env -i "$AERO" completion words -- serve l2 --ch | xargs)" = "--check" ]
+	aero serve l2 --check --auth.mode=none --lan.mtu=1400
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"lan.mtu = 1400  (--lan.mtu)"* && "$output" == *"warning: auth.mode is none"* ]]
+}
+
+@test "serve is strict about its arguments" {
+	for args in "" l3 "l2 --loud" "l2 extra" "l2 -c" "l2 --bind" "l2 --bind localhost:1"; do
+		# shellcheck disable=SC2086
+		aero serve $args
+		[ "$status" -eq 2 ] || { echo "serve $args: $status"; return 1; }
+	done
+	aero serve l2 --lan.mtu=1 --auth.mode=none
+	[ "$status" -eq 3 ]
+	[ "$output" = "aero serve: --lan.mtu: lan.mtu = 1: must be a whole number 576..9000" ]
+}
+
+@test "called as aero-l2-proxy it speaks like it" {
+	ln -s "$(realpath "$AERO")" "$BATS_TEST_TMPDIR/aero-l2-proxy"
+	AERO=$BATS_TEST_TMPDIR/aero-l2-proxy
+	for h in --help -h; do
+		aero $h
+		[[ "$status" -eq 0 && "$output" == *--bind* ]]
+	done
+	for args in --loud extra --bind "--bind localhost:1" "--bind=1.2.3.4" "--bind="; do
+		# shellcheck disable=SC2086
+		aero $args
+		[ "$status" -eq 2 ] || { echo "$args: $status"; return 1; }
+		[[ "${lines[0]}" == "error: "* && "${lines[1]}" == "Run with --help for usage." ]]
+	done
+	aero
+	[[ "$status" -eq 1 && "$output" == "invalid config: "* ]]
+	env=(AERO_L2_AUTH_MODE=token)
+	aero
+	[[ "$status" -eq 1 && "$output" == "invalid config: AERO_L2_AUTH_MODE: auth.mode = token needs an API key"* ]]
+}
+
+@test "aero-l2-proxy listens where it is told, says so and ends on SIGINT" {
+	ln -s "$(realpath "$AERO")" "$BATS_TEST_TMPDIR/aero-l2-proxy"
+	spawn aero env -i ASAN_OPTIONS="$ASAN_OPTIONS" AERO_L2_AUTH_MODE=none AERO_L2_PROXY_LISTEN_ADDR=192.0.2.1:1 \
+		AERO_TOKIO_WORKER_THREADS=1 "$BATS_TEST_TMPDIR/aero-l2-proxy" --bind 127.0.0.1:0 --ready-stdout
+	AERO_PID=$spawned
+	wait_line "$BATS_TEST_TMPDIR/aero.out" '^AERO_L2_PROXY_READY ws://127\.0\.0\.1:[0-9]+/l2$'
+	wait_line "$BATS_TEST_TMPDIR/aero.err" 'aero-l2-proxy listening on http://127\.0\.0\.1:[0-9]+'
+	kill -INT "$AERO_PID"
+	wait "$AERO_PID"
+	AERO_PID=
 }
 
 @test "scripts for every shell" {

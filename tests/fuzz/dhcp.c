@@ -20,7 +20,6 @@ rewrite(const struct dhcp *d)
 	assert(dhcp_parse(span(out, wr_len(&w)), &again) == 0);
 	assert(again.type == d->type && again.xid == d->xid && again.flags == d->flags);
 	assert(ip_eq(&again.ciaddr, &d->ciaddr) && mac_eq(&again.chaddr, &d->chaddr));
-	assert(dhcp_wants(&again, 1) == dhcp_wants(d, 1) || d->params.n >= 256);
 }
 
 int

@@ -36,16 +36,19 @@ static const struct server_settings rig_conf = {
         .body_max = 1000,
 };
 
+/* ca_file: see transport.h */
 static inline void
-rig_open(struct rig *r, const struct server_settings *conf, const struct route *routes, void *user)
+rig_open_ca(struct rig *r, const struct server_settings *conf, const struct route *routes,
+        void *user, const char *ca_file)
 {
+	struct transport_conf tc = {.ca_file = ca_file};
 	struct log log;
 	struct err e = {0};
 	socklen_t len = sizeof r->at;
 	memset(r, 0, sizeof *r);
 	log_root(&log, STDERR_FILENO, LOG_ERROR, LOG_TEXT);
 	assert_int_equal(worker_init(&r->w, &log), 0);
-	assert_int_equal(transport_open(&r->w, NULL, &r->t, &e), 0);
+	assert_int_equal(transport_open(&r->w, &tc, &r->t, &e), 0);
 	r->s = server_new(r->t, conf, routes, user, &e);
 	assert_string_equal(e.text, "");
 	assert_non_null(r->s);
@@ -55,6 +58,12 @@ rig_open(struct rig *r, const struct server_settings *conf, const struct route *
 	assert_int_equal(bind(r->listen_fd, (struct sockaddr *)&r->at, sizeof r->at), 0);
 	assert_int_equal(listen(r->listen_fd, 64), 0);
 	assert_int_equal(getsockname(r->listen_fd, (struct sockaddr *)&r->at, &len), 0);
+}
+
+static inline void
+rig_open(struct rig *r, const struct server_settings *conf, const struct route *routes, void *user)
+{
+	rig_open_ca(r, conf, routes, user, NULL);
 }
 
 static inline void
