@@ -249,17 +249,14 @@ finish_head(const struct turn *t, uint8_t *p, uint32_t seq, size_t payload, uint
 }
 
 static void
-put_heads(struct turn *t, uint32_t seq, uint32_t len, bool fin)
+put_heads(struct turn *t, uint32_t seq, uint32_t len, uint8_t last_flags)
 {
 	uint32_t mss = t->f->mss, first = len < mss ? len : mss;
 	size_t i = 0;
 	first_head(t, first);
 	for (uint32_t at = 0; at < len; at += mss, i++) {
 		uint32_t n = len - at < mss ? len - at : mss;
-		bool last = at + n == len;
-		uint8_t flags = TCPF_ACK, *p = t->l4;
-		if (last)
-			flags |= TCPF_PSH | (fin ? TCPF_FIN : 0);
+		uint8_t flags = at + n == len ? last_flags : TCPF_ACK, *p = t->l4;
 		if (i)
 			p = next_head(t, t->slot + i * t->stride, n, n == first);
 		finish_head(t, p, seq + at, n, flags);
@@ -293,15 +290,19 @@ send_run(struct turn *t, uint32_t seq, uint32_t len, bool fin)
 	size_t n = emit_slots(t->e, frame, want, &t->slot, &t->stride);
 	if (n < want)
 		t->full = true;
+	uint8_t push = TCPF_PSH; /* the guest need not wait for what comes in the next turn */
 	if (len > n * f->mss) {
 		len = (uint32_t)(n * f->mss);
 		fin = false;
+		push = 0;
 	}
 	uint32_t got = len ? fill_slots(t, seq - f->snd_una, len) : 0;
 	if (!got)
 		return 0;
 	fin = t->eof || (fin && got == len);
-	put_heads(t, seq, got, fin);
+	if (got < len)
+		push = TCPF_PSH;
+	put_heads(t, seq, got, TCPF_ACK | push | (fin ? TCPF_FIN : 0));
 	size_t used = (got + f->mss - 1) / f->mss, last = got - (used - 1) * f->mss;
 	size_t last_len = lan_frame_len(f->st, t->head + last);
 	memset(t->slot + (used - 1) * t->stride + t->head + last, 0, last_len - t->head - last);

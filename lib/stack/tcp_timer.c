@@ -101,11 +101,12 @@ silence(const struct tcp_flow *f)
 	return ms;
 }
 
+/* Has it been silent for so long? It may have been before anything was sent, too, which does not
+ * count; and any word of it does. */
 static bool
-give_up(const struct tcp_flow *f)
+give_up(const struct tcp_flow *f, uint32_t at_least)
 {
-	uint32_t most = conf_of(f->st)->tcp_give_up_ms;
-	return silence(f) >= most && tcp_now(f) - f->heard >= TCP_RTO_LEAST;
+	return silence(f) >= conf_of(f->st)->tcp_give_up_ms && tcp_now(f) - f->heard >= at_least;
 }
 
 /* The window is shut: is there anything for it, and is it still? False: the flow is gone. */
@@ -121,7 +122,7 @@ persist(struct tcp_flow *f)
 		f->backoff = 0;
 		return true;
 	}
-	if (r < 0 || (f->backoff && tcp_now(f) - f->heard >= conf_of(f->st)->tcp_give_up_ms)) {
+	if (r < 0 || give_up(f, conf_of(f->st)->tcp_give_up_ms)) {
 		flow_reset(f);
 		return false;
 	}
@@ -140,7 +141,7 @@ persist(struct tcp_flow *f)
 static bool
 resend(struct tcp_flow *f)
 {
-	if (give_up(f)) {
+	if (give_up(f, TCP_RTO_LEAST)) {
 		flow_reset(f);
 		return false;
 	}
