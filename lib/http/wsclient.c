@@ -19,7 +19,7 @@ struct dial {
 	struct hconn *c;
 	struct ws *ws;
 	size_t max_message;
-	uint32_t unsent_max;
+	uint32_t unsent_max, rcvbuf;
 	char key[WSFRAME_KEY];
 	char *offered;
 	struct head head;
@@ -109,6 +109,10 @@ accepted(struct dial *d)
 	if (wrong) {
 		fail(d, wrong);
 		return;
+	}
+	if (d->rcvbuf) {
+		int n = (int)d->rcvbuf;
+		setsockopt(hconn_fd(c), SOL_SOCKET, SO_RCVBUF, &n, sizeof n);
 	}
 	ws_attach(ws, c, ws->ops, d->max_message, d->unsent_max);
 	if (c->wants)
@@ -231,6 +235,7 @@ dial_new(struct transport *t, struct ws *ws, const struct ws_dial *w)
 	d->ws = ws;
 	d->max_message = w->max_message;
 	d->unsent_max = w->unsent_max;
+	d->rcvbuf = w->rcvbuf;
 	d->offered = w->subprotocols ? xstrdup(w->subprotocols) : NULL;
 	head_init(&d->head, true, &limits);
 	buf_init(&d->body, BODY_MOST);

@@ -26,6 +26,7 @@ struct ws_dial {
 	uint32_t timeout_ms;
 	size_t max_message;  /* larger ones end with 1009 */
 	uint32_t unsent_max; /* see ws.h */
+	uint32_t rcvbuf;     /* SO_RCVBUF; 0 = the system's */
 };
 
 int ws_connect(
