@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define SHARE 16 /* no answer may take more than this part of the bytes */
+
 struct entry {
 	struct hash_node node;
 	struct list use; /* in recent, the latest first */
@@ -78,9 +80,9 @@ dnscache_put(
 	size_t need = sizeof(struct entry) + msg.n;
 	if (was)
 		drop(c, was);
-	if (!ttl_s || !c->max_entries || need > c->max_bytes)
+	if (!ttl_s || !c->max_entries || need > c->max_bytes / SHARE)
 		return;
-	while (c->used >= c->max_entries || c->bytes + need > c->max_bytes)
+	while (c->used >= c->max_entries || c->bytes + need > c->max_bytes / SHARE)
 		drop(c, LIST_ENTRY(c->recent.prev, struct entry, use));
 	struct entry *e = malloc(need);
 	if (!e)
@@ -108,6 +110,6 @@ dnscache_get(struct dnscache *c, const struct dnskey *k, uint64_t now, uint32_t 
 		return SPAN_NONE;
 	list_del(&e->use);
 	list_push(&c->recent, &e->use);
-	*age_s = (uint32_t)((now - e->stored) / 1000);
+	*age_s = (uint32_t)((now - e->stored + 999) / 1000);
 	return span(e->msg, e->n);
 }

@@ -31,6 +31,6 @@ bool dnskey_eq(const struct dnskey *a, const struct dnskey *b);
 /* Keep msg for ttl_s seconds from now (milliseconds). */
 void dnscache_put(
         struct dnscache *c, const struct dnskey *k, struct span msg, uint32_t ttl_s, uint64_t now);
-/* The message as it was put, and its age in whole seconds; p == NULL if there is none or it is too
- * old. Until next call. */
+/* The message as it was put, and its age in seconds, rounded up, so that what is left of a TTL is
+ * rounded down; p == NULL if there is none or it is too old. Until next call. */
 struct span dnscache_get(struct dnscache *c, const struct dnskey *k, uint64_t now, uint32_t *age_s);

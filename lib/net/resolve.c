@@ -4,16 +4,17 @@
  */
 #include "net/resolve.h"
 
-#include "base/crypto.h"
 #include "net/dnscache.h"
+#include "net/hosts.h"
+#include "net/nameserver.h"
 
-#include <ares.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
-#include <uv.h>
+#include <sys/stat.h>
 
 #define EDNS_SIZE 1232
+#define EDNS_AGAIN_MS (10 * 60 * 1000)
+#define HOSTS_LOOK_MS 5000
 #define MESSAGE_MOST 65535
 #define TRY_LEAST_MS 250
 #define TRY_MOST_MS 5000
@@ -22,17 +23,20 @@ struct resolve {
 	struct worker *w;
 	struct resolve_conf conf;
 	struct resolve_stats stats;
-	ares_channel channel;
+	struct nameserver *servers;
+	struct hosts *hosts;
+	struct timespec hosts_mtime;
+	uint64_t hosts_look_at; /* when to see whether the file has changed */
+	uint64_t no_edns_until; /* a server did not understand it */
 	struct dnscache cache;
 	struct hash lookups; /* by key, of the cache's hash */
 	struct list all;     /* lookups, oldest first */
 	struct list ready;   /* requests whose answer is in the cache */
 	struct list unsent;  /* lookups that go out in the next turn */
-	struct list socks;
 	uint32_t n_lookups;
-	struct timer timer; /* of c-ares */
 	struct later later;
 	uint8_t *scratch; /* a message being changed for one asker */
+	uint8_t *here;    /* an answer found here; an asker may ask again inside its callback */
 };
 
 /* One exchange with the servers. */
@@ -44,7 +48,9 @@ struct lookup {
 	struct resolve *r;
 	struct dnskey key;
 	struct timer timer;
-	bool given_up; /* answered with a time-out; c-ares still works on it */
+	struct ns_query exchange;
+	bool given_up; /* answered with a time-out; the exchange still goes on */
+	bool edns;     /* the query had an OPT */
 };
 
 struct resolve_req {
@@ -58,111 +64,25 @@ struct resolve_req {
 	bool from_file;
 };
 
-/* --- sockets of c-ares ---------------------------------------------------------------------------
- */
-
-struct sock {
-	struct list node;
-	uv_poll_t poll;
-	struct resolve *r;
-	ares_socket_t fd;
-};
-
-static void arm(struct resolve *r);
-
-static void
-on_sock_closed(uv_handle_t *h)
-{
-	free(CONTAINER_OF((uv_poll_t *)h, struct sock, poll));
-}
-
-static void
-on_sock(uv_poll_t *h, int status, int events)
-{
-	struct sock *s = CONTAINER_OF(h, struct sock, poll);
-	struct resolve *r = s->r;
-	bool in = status < 0 || (events & UV_READABLE), out = status < 0 || (events & UV_WRITABLE);
-	ares_process_fd(r->channel, in ? s->fd : ARES_SOCKET_BAD, out ? s->fd : ARES_SOCKET_BAD);
-	arm(r);
-}
-
-static struct sock *
-find_sock(struct resolve *r, ares_socket_t fd)
-{
-	LIST_FOR_EACH (it, &r->socks)
-		if (LIST_ENTRY(it, struct sock, node)->fd == fd)
-			return LIST_ENTRY(it, struct sock, node);
-	return NULL;
-}
-
-static struct sock *
-new_sock(struct resolve *r, ares_socket_t fd)
-{
-	struct sock *s = calloc(1, sizeof *s);
-	if (!s || uv_poll_init_socket(&r->w->loop, &s->poll, fd) < 0) {
-		free(s);
-		return NULL;
-	}
-	s->r = r;
-	s->fd = fd;
-	list_add(&r->socks, &s->node);
-	return s;
-}
-
-/* A socket that cannot be polled is one whose queries time out: c-ares goes on to the next. */
-static void
-on_sock_state(void *data, ares_socket_t fd, int readable, int writable)
-{
-	struct resolve *r = data;
-	struct sock *s = find_sock(r, fd);
-	int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-	if (!s && events)
-		s = new_sock(r, fd);
-	if (!s)
-		return;
-	if (events) {
-		uv_poll_start(&s->poll, events, on_sock);
-		return;
-	}
-	list_del(&s->node);
-	uv_poll_stop(&s->poll);
-	uv_close((uv_handle_t *)&s->poll, on_sock_closed);
-}
-
-static void
-arm(struct resolve *r)
-{
-	struct timeval tv, *when = ares_timeout(r->channel, NULL, &tv);
-	if (!when) {
-		wheel_del(&r->w->wheel, &r->timer);
-		return;
-	}
-	uint64_t ms = (uint64_t)when->tv_sec * 1000 + (uint64_t)when->tv_usec / 1000;
-	wheel_add(&r->w->wheel, &r->timer, worker_now(r->w) + ms + 1);
-}
-
-static void
-on_timer(struct timer *t, uint64_t now)
-{
-	struct resolve *r = CONTAINER_OF(t, struct resolve, timer);
-	(void)now;
-	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	arm(r);
-}
-
 /* --- answers -------------------------------------------------------------------------------------
  */
 
-/* Copies into the scratch, so that no asker sees another's changes; longest TTLs cut. SPAN_NONE for
- * a message that does not bear it. */
+/* Copies, so that no asker sees another's changes; longest TTLs cut. SPAN_NONE for a message that
+ * does not bear it. */
 static struct span
-prepare(struct resolve *r, struct span msg, uint32_t age_s)
+copy_aged(const struct resolve *r, uint8_t *to, struct span msg, uint32_t age_s)
 {
-	memcpy(r->scratch, msg.p, msg.n);
-	dns_set_id(r->scratch, 0);
-	if (dns_age(r->scratch, msg.n, age_s, r->conf.max_ttl_s) < 0)
+	memcpy(to, msg.p, msg.n);
+	dns_set_id(to, 0);
+	if (dns_age(to, msg.n, age_s, r->conf.max_ttl_s) < 0)
 		return SPAN_NONE;
-	return span(r->scratch, msg.n);
+	return span(to, msg.n);
+}
+
+static struct span
+prepare(const struct resolve *r, struct span msg, uint32_t age_s)
+{
+	return copy_aged(r, r->here, msg, age_s);
 }
 
 static void
@@ -180,8 +100,8 @@ answer_all(struct lookup *l, int status, struct span msg)
 {
 	while (!list_empty(&l->waiting)) {
 		struct resolve_req *req = LIST_ENTRY(l->waiting.next, struct resolve_req, node);
-		struct span ready = status ? SPAN_NONE : prepare(l->r, msg, 0);
-		answer(req, status ? status : ready.p ? 0 : -EIO, ready, false);
+		answer(req, status, status ? SPAN_NONE : copy_aged(l->r, l->r->scratch, msg, 0),
+		        false);
 	}
 }
 
@@ -198,34 +118,65 @@ lookup_end(struct lookup *l)
 	free(l);
 }
 
+/* TTLs are kept in bounds before anybody sees them, so that all agree: at most what the options
+ * say, and where a positive answer has none, their default. */
 static void
-remember(struct resolve *r, const struct dnskey *key, struct span msg, const struct dnsmsg *m)
+bound_ttls(const struct resolve *r, uint8_t *msg, size_t n, const struct dnsmsg *m, bool found)
 {
-	uint32_t ttl = 0;
-	enum dns_outcome o = dns_outcome(m, &ttl);
-	uint32_t most = o == DNS_FOUND ? r->conf.max_ttl_s : r->conf.negative_ttl_s;
-	if (o == DNS_FAILED)
-		return;
-	dnscache_put(&r->cache, key, msg, ttl < most ? ttl : most, worker_now(r->w));
-	r->stats.entries = r->cache.used;
+	const struct resolve_conf *c = &r->conf;
+	uint32_t dflt = c->default_ttl_s < c->max_ttl_s ? c->default_ttl_s : c->max_ttl_s;
+	struct dnswalk walk;
+	struct dnsrr rr;
+	dns_age(msg, n, 0, found ? c->max_ttl_s : c->negative_ttl_s);
+	dns_walk(&walk, m);
+	while (found && dns_next(&walk, &rr) > 0)
+		if (!rr.ttl && rr.type != DNS_OPT)
+			put32(msg + rr.ttl_at, dflt);
 }
 
 static void
-on_upstream(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
+remember(struct resolve *r, const struct dnskey *key, uint8_t *msg, const struct dnsmsg *m)
 {
-	struct lookup *l = arg;
+	uint32_t ttl;
+	enum dns_outcome o = dns_outcome(m, &ttl);
+	if (o == DNS_FAILED)
+		return;
+	bound_ttls(r, msg, m->whole.n, m, o == DNS_FOUND);
+	dns_outcome(m, &ttl);
+	dnscache_put(&r->cache, key, m->whole, ttl, worker_now(r->w));
+	r->stats.entries = r->cache.used;
+}
+
+/* RFC 6891 7: a server that does not know EDNS answers FORMERR, without an OPT of its own. */
+static bool
+chokes_on_edns(const struct lookup *l, const struct dnsmsg *m)
+{
+	return l->edns && m->rcode == DNS_FORMERR && !m->has_opt;
+}
+
+static void send_query(struct lookup *l);
+
+static void
+on_exchange(struct ns_query *q, enum ns_result result, uint8_t *msg, size_t n)
+{
+	struct lookup *l = CONTAINER_OF(q, struct lookup, exchange);
 	struct resolve *r = l->r;
 	struct dnsmsg m;
-	(void)timeouts;
-	if (status == ARES_EDESTRUCTION)
+	if (result == NS_CLOSED)
 		return;
-	struct span msg = span(abuf, abuf && alen > 0 ? (size_t)alen : 0);
-	if (msg.n && msg.n <= MESSAGE_MOST && dns_parse(msg, &m) == 0 && !m.bad_records) {
+	bool usable = result == NS_ANSWER && n <= MESSAGE_MOST &&
+	              dns_parse(span(msg, n), &m) == 0 && !m.bad_records;
+	if (usable && chokes_on_edns(l, &m)) {
+		r->no_edns_until = worker_now(r->w) + EDNS_AGAIN_MS;
+		send_query(l);
+		return;
+	}
+	if (usable) {
 		remember(r, &l->key, msg, &m);
-		answer_all(l, 0, msg);
+		answer_all(l, 0, span(msg, n));
 	} else {
 		r->stats.failed++;
-		answer_all(l, status == ARES_ETIMEOUT ? -ETIMEDOUT : -EIO, SPAN_NONE);
+		answer_all(l, result == NS_TIMEOUT ? -ETIMEDOUT : -EIO, SPAN_NONE);
 	}
 	lookup_end(l);
 }
@@ -243,41 +194,87 @@ on_give_up(struct timer *t, uint64_t now)
 	answer_all(l, -ETIMEDOUT, SPAN_NONE);
 }
 
-/* --- /etc/hosts ----------------------------------------------------------------------------------
+/* --- the hosts file ------------------------------------------------------------------------------
  */
 
+static const char *
+hosts_path(const struct resolve *r)
+{
+	return r->conf.hosts_path ? r->conf.hosts_path : HOSTS_FILE;
+}
+
+/* The file may change at any time, but not every question is worth a look at it. */
+static void
+look_at_hosts(struct resolve *r)
+{
+	struct stat st;
+	if (r->hosts && worker_now(r->w) < r->hosts_look_at)
+		return;
+	r->hosts_look_at = worker_now(r->w) + HOSTS_LOOK_MS;
+	if (!r->conf.hosts_file || stat(hosts_path(r), &st) < 0)
+		st.st_mtim = (struct timespec){0};
+	if (r->hosts && st.st_mtim.tv_sec == r->hosts_mtime.tv_sec &&
+	        st.st_mtim.tv_nsec == r->hosts_mtime.tv_nsec)
+		return;
+	hosts_free(r->hosts);
+	r->hosts = hosts_new();
+	r->hosts_mtime = st.st_mtim;
+	if (st.st_mtim.tv_sec)
+		(void)hosts_read(r->hosts, hosts_path(r)); /* unreadable is empty */
+}
+
 static bool
-put_hosts(struct resolve *r, const struct dnskey *k, const struct hostent *h, struct wr *w)
+put_known(const struct resolve *r, const struct dnskey *k, struct wr *w)
 {
 	uint8_t query[DNS_HEAD + DNSNAME_MOST + 4];
 	struct wr qw = wr_init(query, sizeof query);
 	struct dnsmsg q;
 	dns_put_query(&qw, 0, DNS_RD, &k->name, k->type);
-	if (dns_parse(span(query, wr_len(&qw)), &q) < 0 || !dns_put_reply(w, &q, DNS_NOERROR))
+	if (dns_parse(span(query, wr_len(&qw)), &q) < 0)
 		return false;
-	for (int i = 0; h->h_addr_list[i]; i++)
-		dns_put_rr(w, DNS_ANSWER, NULL, k->type, r->conf.hosts_ttl_s,
-		        span(h->h_addr_list[i], (size_t)h->h_length));
-	return !w->bad;
+	*w = wr_init(r->here, MESSAGE_MOST);
+	return dns_put_reply(w, &q, DNS_NOERROR);
+}
+
+/* The name's addresses; localhost has some even where no file says so (RFC 6761 6.3). */
+static bool
+known_addresses(const struct resolve *r, const struct dnsname *name, struct hosts_found *f)
+{
+	struct dnsname localhost;
+	if (hosts_find(r->hosts, name, f))
+		return true;
+	dnsname_parse(SPAN_LIT("localhost"), &localhost);
+	if (!dnsname_under(name, &localhost))
+		return false;
+	f->n = 2;
+	f->ip[0] = ip4(0x7f000001);
+	f->ip[1] = (struct ip){.b = {[15] = 1}};
+	return true;
 }
 
 static struct span
 ask_hosts(struct resolve *r, const struct dnskey *k)
 {
-	char text[DNSNAME_TEXT];
-	struct hostent *h;
-	struct span msg = SPAN_NONE;
-	int family = k->type == DNS_A ? AF_INET : AF_INET6;
-	if (!r->conf.hosts_file || k->class != DNS_IN || (k->type != DNS_A && k->type != DNS_AAAA))
-		return msg;
-	if (ares_gethostbyname_file(r->channel, dnsname_text(&k->name, text), family, &h) !=
-	        ARES_SUCCESS)
-		return msg;
-	struct wr w = wr_init(r->scratch, MESSAGE_MOST);
-	if (h->h_addr_list[0] && put_hosts(r, k, h, &w))
-		msg = span(r->scratch, wr_len(&w));
-	ares_free_hostent(h);
-	return msg;
+	struct hosts_found f;
+	struct dnsname target;
+	struct ip ip;
+	struct wr w;
+	bool forward = k->type == DNS_A || k->type == DNS_AAAA;
+	look_at_hosts(r);
+	if (k->class != DNS_IN || (forward && !known_addresses(r, &k->name, &f)))
+		return SPAN_NONE;
+	if (!forward && (k->type != DNS_PTR || !dnsname_to_ip(&k->name, &ip) ||
+	                        !hosts_name_of(r->hosts, &ip, &target)))
+		return SPAN_NONE;
+	if (!put_known(r, k, &w))
+		return SPAN_NONE;
+	for (size_t i = 0; forward && i < f.n; i++)
+		if (ip_is4(&f.ip[i]) == (k->type == DNS_A))
+			dns_put_ip(&w, r->conf.hosts_ttl_s, &f.ip[i]);
+	if (!forward)
+		dns_put_rr(
+		        &w, DNS_ANSWER, NULL, DNS_PTR, r->conf.hosts_ttl_s, dnsname_span(&target));
+	return span(w.start, wr_len(&w));
 }
 
 /* --- questions -----------------------------------------------------------------------------------
@@ -299,13 +296,15 @@ send_query(struct lookup *l)
 {
 	uint8_t query[DNS_HEAD + DNSNAME_MOST + 4 + 11];
 	struct wr w = wr_init(query, sizeof query);
-	uint16_t id;
-	random_bytes(&id, sizeof id);
-	dns_put_query(&w, id, DNS_RD | (l->key.dnssec ? DNS_CD : 0), &l->key.name, l->key.type);
+	struct resolve *r = l->r;
+	dns_put_query(&w, 0, DNS_RD | (l->key.dnssec ? DNS_CD : 0), &l->key.name, l->key.type);
 	put16(query + wr_len(&w) - 2, l->key.class);
-	dns_put_opt(&w, EDNS_SIZE, 0, l->key.dnssec);
-	l->r->stats.upstream++;
-	ares_send(l->r->channel, query, (int)wr_len(&w), on_upstream, l);
+	l->edns = worker_now(r->w) >= r->no_edns_until;
+	if (l->edns)
+		dns_put_opt(&w, EDNS_SIZE, 0, l->key.dnssec);
+	r->stats.upstream++;
+	l->exchange.done = on_exchange;
+	nameserver_ask(r->servers, &l->exchange, query, wr_len(&w));
 }
 
 static void
@@ -318,7 +317,6 @@ on_later(struct later *later)
 	}
 	for (struct list *n; (n = list_pop(&r->unsent));)
 		send_query(LIST_ENTRY(n, struct lookup, unsent));
-	arm(r);
 }
 
 static struct lookup *
@@ -343,7 +341,7 @@ new_lookup(struct resolve *r, const struct dnskey *k, uint64_t h)
 	return l;
 }
 
-/* Cache and hosts file; the answer is in the scratch. */
+/* Cache and hosts file; the answer is in r->here. */
 static struct span
 ask_here(struct resolve *r, struct resolve_req *req)
 {
@@ -369,7 +367,7 @@ answer_soon(struct resolve *r, struct resolve_req *req, struct span msg)
 	return 0;
 }
 
-/* c-ares may fail a query inside ares_send: that is why it is sent in the next turn. */
+/* A query may fail while it is being sent: that is why this happens in the next turn. */
 static int
 start(struct resolve *r, struct resolve_req *req, unsigned flags)
 {
@@ -451,61 +449,41 @@ resolve_stats(const struct resolve *r)
 	return &r->stats;
 }
 
-static int
+static uint32_t
 patience(const struct resolve_conf *c)
 {
 	uint32_t ms = c->timeout_ms / (c->tries + 1);
 	if (!c->timeout_ms || ms > TRY_MOST_MS)
 		return TRY_MOST_MS;
-	return (int)(ms < TRY_LEAST_MS ? TRY_LEAST_MS : ms);
-}
-
-static int
-open_channel(struct resolve *r, struct err *e)
-{
-	struct ares_options o = {
-	        .flags = ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-	        .timeout = patience(&r->conf),
-	        .tries = (int)r->conf.tries,
-	        .sock_state_cb = on_sock_state,
-	        .sock_state_cb_data = r,
-	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-	int rc = ares_init_options(&r->channel, &o, mask);
-	if (rc == ARES_SUCCESS && r->conf.servers[0]) {
-		rc = ares_set_servers_ports_csv(r->channel, r->conf.servers);
-		if (rc != ARES_SUCCESS)
-			ares_destroy(r->channel);
-	}
-	if (rc == ARES_SUCCESS)
-		return 0;
-	r->channel = NULL;
-	return err_set(e, -EINVAL, "cannot set up name resolution: %s", ares_strerror(rc));
+	return ms < TRY_LEAST_MS ? TRY_LEAST_MS : ms;
 }
 
 int
 resolve_new(struct worker *w, const struct resolve_conf *conf, struct resolve **out, struct err *e)
 {
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
-		return err_set(e, -ENOMEM, "cannot set up name resolution");
+	struct nameserver_conf nc = {.servers = conf->servers,
+	        .try_ms = patience(conf),
+	        .tries = conf->tries,
+	        .udp_max = EDNS_SIZE};
+	struct nameserver *servers;
+	int rc = nameserver_new(w, &nc, &servers, e);
+	if (rc < 0)
+		return rc;
 	struct resolve *r = xcalloc(1, sizeof *r);
 	r->w = w;
 	r->conf = *conf;
+	r->servers = servers;
 	r->scratch = xcalloc(1, MESSAGE_MOST);
+	r->here = xcalloc(1, MESSAGE_MOST);
 	dnscache_init(&r->cache, conf->max_entries, conf->max_bytes);
 	hash_init(&r->lookups);
 	list_init(&r->all);
 	list_init(&r->ready);
 	list_init(&r->unsent);
-	list_init(&r->socks);
-	timer_init(&r->timer, on_timer);
 	later_init(&r->later, on_later);
-	int rc = open_channel(r, e);
-	if (rc < 0)
-		resolve_free(r);
-	else
-		*out = r;
-	return rc;
+	look_at_hosts(r);
+	*out = r;
+	return 0;
 }
 
 static void
@@ -518,19 +496,18 @@ drop_requests(struct list *l)
 void
 resolve_free(struct resolve *r)
 {
-	if (r->channel)
-		ares_destroy(r->channel); /* on_upstream hears EDESTRUCTION and lets be */
+	nameserver_free(r->servers); /* on_exchange hears NS_CLOSED and lets be */
 	while (!list_empty(&r->all)) {
 		struct lookup *l = LIST_ENTRY(r->all.next, struct lookup, in_all);
 		drop_requests(&l->waiting);
 		lookup_end(l);
 	}
 	drop_requests(&r->ready);
-	wheel_del(&r->w->wheel, &r->timer);
 	later_cancel(&r->later);
 	dnscache_fini(&r->cache);
+	hosts_free(r->hosts);
 	hash_fini(&r->lookups);
 	free(r->scratch);
+	free(r->here);
 	free(r);
-	ares_library_cleanup();
 }

@@ -9,9 +9,11 @@
  *          questions under way share one lookup. Spans given to callbacks are borrowed.
  * Errors   -ENOBUFS too many under way, -ENOMEM, -EINVAL no such name; -ENOENT not in the cache
  *          (RESOLVE_CACHED_ONLY). In callbacks: 0 an answer of any rcode; -ETIMEDOUT; -EIO no
- * server gave a usable answer. Thread   one worker. Depends  c-ares for the exchange with servers
- * (random ids and ports, retries, failover, TCP when truncated); wire/dns for everything that is in
- * a message. Spec     RFC 1034, RFC 1035, RFC 2308, RFC 6891. */
+ *          server gave a usable answer.
+ * Thread   one worker.
+ * Depends  net/nameserver for the exchange with servers, net/hosts for what needs none; wire/dns
+ *          for everything that is in a message.
+ * Spec     RFC 1034, RFC 1035, RFC 2308, RFC 6761 6.3, RFC 6891. */
 #pragma once
 
 #include "base/err.h"
@@ -26,11 +28,13 @@ struct resolve_conf {
 	uint32_t timeout_ms; /* 0 = as long as the servers take; may be changed at any time */
 	uint32_t tries;      /* for each server */
 	uint32_t max_ttl_s, negative_ttl_s; /* longest time an answer is remembered */
-	uint32_t hosts_ttl_s;               /* lifetime of what /etc/hosts says */
-	uint32_t max_entries;               /* 0 = no cache */
+	uint32_t default_ttl_s; /* of answers that bring none; 0 = those are not remembered */
+	uint32_t hosts_ttl_s;   /* lifetime of what /etc/hosts says */
+	uint32_t max_entries;   /* 0 = no cache */
 	size_t max_bytes;
 	uint32_t max_lookups; /* different ones under way */
 	bool hosts_file;
+	const char *hosts_path; /* NULL = /etc/hosts */
 };
 
 struct resolve_stats { /* since the start */
