@@ -36,6 +36,8 @@ conn_net_init(struct conn_net *net, struct worker *w, const struct conn_conf *co
         const struct conn_ops *ops)
 {
 	*net = (struct conn_net){.w = w, .ops = ops, .conf = *conf};
+	if (net->conf.room_max < conf->overflow)
+		net->conf.room_max = conf->overflow; /* what waits for a connect counts too */
 	chain_slab_init(&net->pieces, conf->pool);
 	list_init(&net->connecting);
 	list_init(&net->lingering);

@@ -15,7 +15,6 @@ struct pair {
 	struct list node;
 	struct ip ip;
 	uint32_t seq; /* in the order of adding */
-	bool fixed;
 	uint8_t n;
 	uint8_t name[]; /* in lower case */
 };
@@ -71,7 +70,7 @@ ip_hash(const struct hosts *h, const struct ip *a)
 }
 
 int
-hosts_add(struct hosts *h, const struct dnsname *name, const struct ip *a, bool fixed)
+hosts_add(struct hosts *h, const struct dnsname *name, const struct ip *a)
 {
 	if (h->n >= HOSTS_MOST)
 		return -ENOSPC;
@@ -80,7 +79,6 @@ hosts_add(struct hosts *h, const struct dnsname *name, const struct ip *a, bool 
 	if (!p)
 		return -ENOMEM;
 	p->ip = *a;
-	p->fixed = fixed;
 	p->seq = h->n;
 	p->n = low.n;
 	memcpy(p->name, low.b, low.n);
@@ -123,7 +121,7 @@ parse_line(struct hosts *h, struct span line)
 		return;
 	while (next_word(&line, &word)) {
 		struct dnsname name;
-		if (dnsname_parse(word, &name) == 0 && hosts_add(h, &name, &a, false) < 0)
+		if (dnsname_parse(word, &name) == 0 && hosts_add(h, &name, &a) < 0)
 			return;
 	}
 }
@@ -189,15 +187,11 @@ hosts_find(const struct hosts *h, const struct dnsname *name, struct hosts_found
 	struct dnsname low = lower(name);
 	uint64_t hv = name_hash(h, &low);
 	size_t n = 0;
-	*out = (struct hosts_found){0};
+	out->n = 0;
 	HASH_FOR_EACH (it, &h->by_name, hv) {
 		const struct pair *p = CONTAINER_OF(it, struct pair, by_name);
-		if (!span_eq(span(p->name, p->n), dnsname_span(&low)) || (out->fixed && !p->fixed))
-			continue;
-		if (p->fixed && !out->fixed)
-			n = 0;
-		out->fixed = p->fixed;
-		n = insert(found, n, ARRAY_LEN(found), p);
+		if (span_eq(span(p->name, p->n), dnsname_span(&low)))
+			n = insert(found, n, ARRAY_LEN(found), p);
 	}
 	for (size_t i = 0; i < n; i++)
 		add_ip(out, &found[i]->ip);
@@ -211,7 +205,7 @@ hosts_name_of(const struct hosts *h, const struct ip *a, struct dnsname *out)
 	uint64_t hv = ip_hash(h, a);
 	HASH_FOR_EACH (it, &h->by_ip, hv) {
 		const struct pair *p = CONTAINER_OF(it, struct pair, by_ip);
-		if (!p->fixed && ip_eq(&p->ip, a) && (!first || p->seq < first->seq))
+		if (ip_eq(&p->ip, a) && (!first || p->seq < first->seq))
 			first = p;
 	}
 	if (!first)

@@ -1,4 +1,4 @@
-/* hosts: names and addresses known without asking: a hosts file, and pairs given by the options.
+/* hosts: names and addresses known without asking: the hosts file.
  *
  * Owner    hosts_new / hosts_free; constant once it is filled, so it may be shared.
  * Memory   bounded: HOSTS_MOST pairs, lines of 4096 bytes; what is beyond is left out.
@@ -16,17 +16,15 @@ struct hosts;
 
 struct hosts *hosts_new(void);
 void hosts_free(struct hosts *h);
-/* fixed: a pair from the options; a name that has such a pair has none from the file. */
-int hosts_add(struct hosts *h, const struct dnsname *name, const struct ip *a, bool fixed);
+int hosts_add(struct hosts *h, const struct dnsname *name, const struct ip *a);
 int hosts_read(struct hosts *h, const char *path);
 void hosts_parse(struct hosts *h, struct span text);
 
 struct hosts_found {
-	bool fixed;
 	size_t n; /* addresses, of both families, in the order they were added */
 	struct ip ip[16];
 };
 /* False: the name is not known here. */
 bool hosts_find(const struct hosts *h, const struct dnsname *name, struct hosts_found *out);
-/* The first name of that address in the file. */
+/* The first name of that address. */
 bool hosts_name_of(const struct hosts *h, const struct ip *a, struct dnsname *out);

@@ -148,6 +148,7 @@ open_resolve(struct l2svc *s, struct err *e)
 	        .max_ttl_s = (uint32_t)(c->max_ttl / 1000),
 	        .negative_ttl_s = (uint32_t)(c->negative_ttl / 1000),
 	        .hosts_ttl_s = (uint32_t)(c->default_ttl / 1000),
+	        .default_ttl_s = (uint32_t)(c->default_ttl / 1000),
 	        .max_entries = c->max_cache_entries,
 	        .max_bytes = c->max_cache_bytes,
 	        .max_lookups = MAX_LOOKUPS,
