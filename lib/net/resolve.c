@@ -100,8 +100,8 @@ answer_all(struct lookup *l, int status, struct span msg)
 {
 	while (!list_empty(&l->waiting)) {
 		struct resolve_req *req = LIST_ENTRY(l->waiting.next, struct resolve_req, node);
-		answer(req, status, status ? SPAN_NONE : copy_aged(l->r, l->r->scratch, msg, 0),
-		        false);
+		struct span ready = status ? SPAN_NONE : copy_aged(l->r, l->r->scratch, msg, 0);
+		answer(req, status ? status : ready.p ? 0 : -EIO, ready, false);
 	}
 }
 
