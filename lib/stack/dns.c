@@ -14,6 +14,7 @@
 enum {
 	PORT_DNS = 53,
 	QUESTION_MOST = DNSNAME_MOST + 4,
+	SPARE = 64, /* asked beyond the limit, for what a cache may answer */
 };
 
 struct wait {
@@ -129,7 +130,8 @@ withdraw(struct stack *st, struct wait *w)
 static struct wait *
 enter(struct stack *st, uint32_t token, const struct dnsmsg *q)
 {
-	if (st->dns.n >= conf_of(st)->dns_max_pending)
+	uint32_t most = conf_of(st)->dns_max_pending;
+	if (!most || st->dns.n >= (uint64_t)most + SPARE)
 		return NULL;
 	struct wait *w = slab_alloc(&st->sh->batch->waits);
 	if (!w)

@@ -171,7 +171,8 @@ struct stack_ops {
 	/* --- DNS to the gateway, over UDP or TCP ------------------------------------------ */
 	/* A whole query message that passed the sanity checks (one question, QR=0). 0:
 	 * stack_dns_answer(token) will come once, later, from the loop. -errno: the stack answers
-	 * SERVFAIL. */
+	 * SERVFAIL. A few more than dns_max_pending may be asked, so that what is cached is
+	 * answered all the same: the rest of them is to be refused. */
 	int (*dns_query)(struct stack *st, uint32_t token, struct span query);
 	/* Nobody waits for this token any more. */
 	void (*dns_cancel)(struct stack *st, uint32_t token);

@@ -199,25 +199,25 @@ limits_what_is_pending(void **state)
 	struct lab *l = *state;
 	struct span q = question("example.org", DNS_A, 0);
 	l->conf.dns_max_pending = 2;
-	ask(l, q);
-	uint32_t first = l->token;
-	ask(l, q);
-	lab_silence(l);
+	for (unsigned i = 1; i <= 66; i++) { /* some to spare, for what is cached */
+		ask(l, q);
+		lab_silence(l);
+		assert_int_equal(l->dns_queries, i);
+	}
 	ask(l, q);
 	refused(l, DNS_SERVFAIL);
-	assert_int_equal(l->dns_queries, 2);
-	stack_dns_answer(l->st, first, answer(q, 1, false), l->now);
+	assert_int_equal(l->dns_queries, 66);
+	stack_dns_answer(l->st, l->token, answer(q, 1, false), l->now);
 	lab_one(l);
 	ask(l, q);
 	lab_silence(l);
-	assert_int_equal(l->dns_queries, 3);
+	assert_int_equal(l->dns_queries, 67);
 	l->conf.dns_max_pending = 0;
 	ask(l, q);
 	refused(l, DNS_SERVFAIL);
-	assert_int_equal(l->dns_queries, 3);
-	l->dns_cancels = 0;
+	assert_int_equal(l->dns_queries, 67);
 	stack_free(l->st);
-	assert_int_equal(l->dns_cancels, 2);
+	assert_int_equal(l->dns_cancels, 66);
 	l->st = stack_new(&l->shared, l);
 }
 
