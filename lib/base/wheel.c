@@ -99,7 +99,7 @@ empty_slot(struct wheel *w, int l, struct list *out)
 }
 
 static void
-turn(struct wheel *w)
+turn(struct wheel *w, uint64_t now)
 {
 	struct list due;
 	list_init(&due);
@@ -109,7 +109,7 @@ turn(struct wheel *w)
 	for (struct list *n; (n = list_pop(&due));) {
 		struct timer *t = LIST_ENTRY(n, struct timer, node);
 		if (t->when <= w->now)
-			t->fire(t, w->now);
+			t->fire(t, now);
 		else
 			place(w, t);
 	}
@@ -125,6 +125,6 @@ wheel_advance(struct wheel *w, uint64_t now)
 			return;
 		}
 		w->now = at;
-		turn(w);
+		turn(w, now);
 	}
 }

@@ -16,7 +16,7 @@
 struct timer {
 	struct list node; /* on no list = not armed */
 	uint64_t when;
-	void (*fire)(struct timer *t, uint64_t now);
+	void (*fire)(struct timer *t, uint64_t now); /* now: what wheel_advance was told */
 };
 
 #define WHEEL_LEVELS 7 /* 2^42 ms: the clock never leaves the top level */

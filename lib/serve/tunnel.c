@@ -290,8 +290,10 @@ on_pull(struct ws *ws, struct ws_out *out)
 	count(t, M_L2_BYTES_TX, t->bytes_tx - bytes);
 	count(t, M_L2_FRAMES_DROPPED, e.dropped);
 	t->dropped += e.dropped;
-	if (out->n)
-		t->waiting_since = more ? now : 0;
+	if (!more)
+		t->waiting_since = 0;
+	else if (out->n)
+		t->waiting_since = now;
 	if (t->over_quota)
 		tunnel_close(t, R_quota_bytes);
 	return more && !t->closing;
