@@ -63,8 +63,8 @@ void log_write(const struct log *l, enum log_level level, const char *event, con
 #define log_error(l, ev, ...) log_write(l, LOG_ERROR, ev, LOG_KV(__VA_ARGS__))
 #define log_warn(l, ev, ...) log_write(l, LOG_WARN, ev, LOG_KV(__VA_ARGS__))
 #define log_info(l, ev, ...) log_write(l, LOG_INFO, ev, LOG_KV(__VA_ARGS__))
-#define log_debug(l, ev, ...)                                                                      \
-	do {                                                                                       \
-		if (log_on(l, LOG_DEBUG))                                                          \
-			log_write(l, LOG_DEBUG, ev, LOG_KV(__VA_ARGS__));                          \
+#define log_debug(l, ev, ...)                                             \
+	do {                                                              \
+		if (log_on(l, LOG_DEBUG))                                 \
+			log_write(l, LOG_DEBUG, ev, LOG_KV(__VA_ARGS__)); \
 	} while (0)
