@@ -243,30 +243,49 @@ reply_len(const uint8_t *p)
 	return p[1] == 126 ? 4u + get16(p + 2) : 10u + get32(p + 6);
 }
 
-/* Whole frames from the front of the replies, as many as fit. */
-static size_t
+/* Whole frames from the front of the replies, as many as fit, at least one. */
+static void
 pull_replies(struct tunnel *t, struct ws_out *out)
 {
 	size_t n = 0;
-	uint32_t frames = 0;
 	while (n < t->replies.n) {
 		size_t len = reply_len(t->replies.p + n);
-		if (n + len > out->budget && (n || len > out->cap))
+		if (out->n + n + len > (n ? out->budget : out->cap))
 			break;
 		n += len;
-		frames++;
+		t->n_replies--;
 	}
-	if (n)
-		memcpy(out->p, t->replies.p, n);
+	memcpy(out->p + out->n, t->replies.p, n);
+	out->n += n;
 	buf_eat(&t->replies, n);
-	t->n_replies -= frames;
 	if (!t->replies.n) { /* an idle tunnel holds no memory for replies */
 		buf_fini(&t->replies);
 		buf_init(&t->replies, reply_cap(t));
 	}
 	if (t->n_replies <= conf_of(t)->send_buffer)
 		ws_resume(&t->ws);
-	return n;
+}
+
+/* Frames of the stack behind what is there. One always fits, so that having more to send and not
+ * sending it can only mean that there was no room at all. */
+static bool
+pull_frames(struct tunnel *t, struct ws_out *out, uint64_t now)
+{
+	struct emit e;
+	size_t most = conf_of(t)->max_frame_payload, least = most + FRAME_HEAD(most);
+	size_t left = out->budget > out->n ? out->budget - out->n : 0;
+	emit_init(&e, out->p + out->n, out->cap - out->n, left > least ? left : least, most);
+	e.head_len = head_len;
+	e.seal = seal;
+	e.tap = tap;
+	e.user = t;
+	t->good = 0;
+	bool more = stack_pull(t->up.stack, &e, now);
+	emit_end(&e);
+	out->n += t->good;
+	count(t, M_L2_FRAMES_DROPPED, e.dropped);
+	t->dropped += e.dropped;
+	return more;
 }
 
 static bool
@@ -274,25 +293,15 @@ on_pull(struct ws *ws, struct ws_out *out)
 {
 	struct tunnel *t = CONTAINER_OF(ws, struct tunnel, ws);
 	uint64_t now = worker_now(t->svc->w), frames = t->frames_tx, bytes = t->bytes_tx;
-	struct emit e;
-	size_t replies = t->replies.n ? pull_replies(t, out) : 0;
-	emit_init(&e, out->p + replies, out->cap - replies,
-	        out->budget > replies ? out->budget - replies : 0, conf_of(t)->max_frame_payload);
-	e.head_len = head_len;
-	e.seal = seal;
-	e.tap = tap;
-	e.user = t;
-	t->good = 0;
-	bool more = stack_pull(t->up.stack, &e, now) || t->replies.n;
-	emit_end(&e);
-	out->n = replies + t->good;
+	size_t before = out->n;
+	if (t->replies.n)
+		pull_replies(t, out);
+	bool more = pull_frames(t, out, now) || t->replies.n;
 	count(t, M_L2_FRAMES_TX, t->frames_tx - frames);
 	count(t, M_L2_BYTES_TX, t->bytes_tx - bytes);
-	count(t, M_L2_FRAMES_DROPPED, e.dropped);
-	t->dropped += e.dropped;
 	if (!more)
 		t->waiting_since = 0;
-	else if (out->n)
+	else if (out->n > before)
 		t->waiting_since = now;
 	if (t->over_quota)
 		tunnel_close(t, R_quota_bytes);
