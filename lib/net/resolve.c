@@ -22,7 +22,6 @@
 struct resolve {
 	struct worker *w;
 	struct resolve_conf conf;
-	struct resolve_stats stats;
 	struct nameserver *servers;
 	struct hosts *hosts;
 	struct timespec hosts_mtime;
@@ -63,6 +62,12 @@ struct resolve_req {
 	size_t n_ready;
 	bool from_file;
 };
+
+static void
+count(const struct resolve *r, enum metric m)
+{
+	metric_add(r->conf.shard, m, 1);
+}
 
 /* --- answers -------------------------------------------------------------------------------------
  */
@@ -144,7 +149,7 @@ remember(struct resolve *r, const struct dnskey *key, uint8_t *msg, const struct
 	bound_ttls(r, msg, m->whole.n, m, o == DNS_FOUND);
 	dns_outcome(m, &ttl);
 	dnscache_put(&r->cache, key, m->whole, ttl, worker_now(r->w));
-	r->stats.entries = r->cache.used;
+	metric_set(r->conf.shard, M_DNS_CACHE_ENTRIES, r->cache.used);
 }
 
 /* RFC 6891 7: a server that does not know EDNS answers FORMERR, without an OPT of its own. */
@@ -175,7 +180,7 @@ on_exchange(struct ns_query *q, enum ns_result result, uint8_t *msg, size_t n)
 		remember(r, &l->key, msg, &m);
 		answer_all(l, 0, span(msg, n));
 	} else {
-		r->stats.failed++;
+		count(r, M_DNS_UPSTREAM_FAILED);
 		answer_all(l, result == NS_TIMEOUT ? -ETIMEDOUT : -EIO, SPAN_NONE);
 	}
 	lookup_end(l);
@@ -190,7 +195,7 @@ on_give_up(struct timer *t, uint64_t now)
 	(void)now;
 	l->given_up = true;
 	hash_del(&l->r->lookups, &l->node);
-	l->r->stats.timeouts++;
+	count(l->r, M_DNS_TIMEOUTS);
 	answer_all(l, -ETIMEDOUT, SPAN_NONE);
 }
 
@@ -302,7 +307,7 @@ send_query(struct lookup *l)
 	l->edns = worker_now(r->w) >= r->no_edns_until;
 	if (l->edns)
 		dns_put_opt(&w, EDNS_SIZE, 0, l->key.dnssec);
-	r->stats.upstream++;
+	count(r, M_DNS_UPSTREAM);
 	l->exchange.done = on_exchange;
 	nameserver_ask(r->servers, &l->exchange, query, wr_len(&w));
 }
@@ -361,7 +366,7 @@ answer_soon(struct resolve *r, struct resolve_req *req, struct span msg)
 		return -ENOMEM;
 	memcpy(req->ready, msg.p, msg.n);
 	req->n_ready = msg.n;
-	r->stats.hits++;
+	count(r, M_DNS_CACHE_HITS);
 	list_add(&r->ready, &req->node);
 	worker_later(r->w, &r->later);
 	return 0;
@@ -378,15 +383,15 @@ start(struct resolve *r, struct resolve_req *req, unsigned flags)
 		return answer_soon(r, req, here);
 	if (flags & RESOLVE_CACHED_ONLY)
 		return -ENOENT;
-	r->stats.misses++;
+	count(r, M_DNS_CACHE_MISSES);
 	struct lookup *l = find_lookup(r, k, h);
 	if (l) {
-		r->stats.coalesced++;
+		count(r, M_DNS_COALESCED);
 		list_add(&l->waiting, &req->node);
 		return 0;
 	}
 	if (r->n_lookups >= r->conf.max_lookups) {
-		r->stats.refused++;
+		count(r, M_DNS_REFUSED);
 		return -ENOBUFS;
 	}
 	l = new_lookup(r, k, h);
@@ -441,12 +446,6 @@ struct worker *
 resolve_worker(struct resolve *r)
 {
 	return r->w;
-}
-
-const struct resolve_stats *
-resolve_stats(const struct resolve *r)
-{
-	return &r->stats;
 }
 
 static uint32_t

@@ -18,12 +18,14 @@
 
 #include "base/err.h"
 #include "net/worker.h"
+#include "obs/shard.h"
 #include "wire/dns.h"
 
 struct resolve;
 struct resolve_req; /* good until its callback */
 
 struct resolve_conf {
+	struct shard *shard; /* its M_DNS_* are counted here */
 	const char *servers; /* "ip[:port],..."; "" = those of /etc/resolv.conf */
 	uint32_t timeout_ms; /* 0 = as long as the servers take; may be changed at any time */
 	uint32_t tries;      /* for each server */
@@ -35,11 +37,6 @@ struct resolve_conf {
 	uint32_t max_lookups; /* different ones under way */
 	bool hosts_file;
 	const char *hosts_path; /* NULL = /etc/hosts */
-};
-
-struct resolve_stats { /* since the start */
-	uint64_t hits, misses, coalesced, upstream, failed, timeouts, refused;
-	uint32_t entries; /* now */
 };
 
 struct resolve_answer {
@@ -58,7 +55,6 @@ int resolve_new(
         struct worker *w, const struct resolve_conf *conf, struct resolve **out, struct err *e);
 void resolve_free(struct resolve *r);
 struct resolve_conf *resolve_conf(struct resolve *r);
-const struct resolve_stats *resolve_stats(const struct resolve *r);
 
 /* dnssec: ask for DNSSEC records and no validation (the DO and CD bits of the asker). */
 int resolve_query(struct resolve *r, const struct dnsname *name, uint16_t type, uint16_t class,

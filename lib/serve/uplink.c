@@ -142,6 +142,7 @@ open_resolve(struct l2svc *s, struct err *e)
 	buf_init(&servers, 4096);
 	join(&servers, &c->servers);
 	struct resolve_conf k = {
+	        .shard = s->shard,
 	        .servers = buf_str(&servers),
 	        .timeout_ms = (uint32_t)c->timeout,
 	        .tries = c->tries,

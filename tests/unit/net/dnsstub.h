@@ -180,19 +180,29 @@ dnsstub_on_listener(uv_poll_t *h, int status, int events)
 	close(fd);
 }
 
+/* Both protocols on one port; one that is free for UDP may be taken for TCP. */
+static inline bool
+dnsstub_bind(struct dnsstub *s, int family)
+{
+	struct sockaddr_storage ss;
+	s->udp_fd = loop_socket(family, SOCK_DGRAM, &s->at);
+	s->listen_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = endpoint_to_sockaddr(&s->at, &ss);
+	if (bind(s->listen_fd, (struct sockaddr *)&ss, len) == 0 && listen(s->listen_fd, 8) == 0)
+		return true;
+	close(s->udp_fd);
+	close(s->listen_fd);
+	return false;
+}
+
 static inline void
 dnsstub_open(struct dnsstub *s, struct worker *w, int family)
 {
-	struct sockaddr_storage ss;
-	int on = 1;
+	int attempts = 0;
 	*s = (struct dnsstub){.w = w};
-	s->udp_fd = loop_socket(family, SOCK_DGRAM, &s->at);
+	while (!dnsstub_bind(s, family))
+		assert_true(attempts++ < 1000);
 	endpoint_text(&s->at, s->text);
-	s->listen_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	socklen_t len = endpoint_to_sockaddr(&s->at, &ss);
-	assert_int_equal(bind(s->listen_fd, (struct sockaddr *)&ss, len), 0);
-	assert_int_equal(listen(s->listen_fd, 8), 0);
 	for (int i = 0; i < DNSSTUB_CONNS; i++)
 		s->conn_fd[i] = -1;
 	uv_poll_init(&w->loop, &s->udp, s->udp_fd);

@@ -19,6 +19,7 @@ struct ask {
 struct rig {
 	struct worker w;
 	struct dnsstub stub;
+	struct shard shard;
 	struct resolve *r;
 	struct ask a, b;
 };
@@ -43,6 +44,8 @@ start_with(struct rig *r, struct resolve_conf conf, int family)
 	memset(r, 0, sizeof *r);
 	loop_open(&r->w);
 	dnsstub_open(&r->stub, &r->w, family);
+	assert_int_equal(shard_new(&r->shard, &(struct shard_conf){.workers = 1}), 0);
+	conf.shard = &r->shard;
 	if (!conf.servers[0])
 		conf.servers = r->stub.text;
 	assert_int_equal(resolve_new(&r->w, &conf, &r->r, &e), 0);
@@ -60,7 +63,14 @@ end(struct rig *r)
 	if (r->r)
 		resolve_free(r->r);
 	dnsstub_close(&r->stub);
+	shard_free(&r->shard);
 	loop_close(&r->w);
+}
+
+static uint64_t
+counted(const struct rig *r, enum metric m)
+{
+	return r->shard.mine->metric[m];
 }
 
 static int query(struct rig *r, struct ask *a, const char *name, uint16_t type);
@@ -173,7 +183,7 @@ test_kinds_of_no(void **state)
 	assert_int_equal(r.a.status, -EIO);
 	ask(&r, &r.a, "junk.test", DNS_A);
 	assert_int_equal(r.a.status, -EIO);
-	assert_int_equal(resolve_stats(r.r)->failed, 3);
+	assert_int_equal(counted(&r, M_DNS_UPSTREAM_FAILED), 3);
 	end(&r);
 }
 
@@ -278,8 +288,8 @@ test_cached(void **state)
 	ask(&r, &r.a, "bare.test", DNS_A); /* without SOA: RFC 2308 5 */
 	ask(&r, &r.a, "bare.test", DNS_A);
 	assert_false(r.a.cached);
-	assert_int_equal(resolve_stats(r.r)->hits, 2);
-	assert_int_equal(resolve_stats(r.r)->entries, 3);
+	assert_int_equal(counted(&r, M_DNS_CACHE_HITS), 2);
+	assert_int_equal(counted(&r, M_DNS_CACHE_ENTRIES), 3);
 	end(&r);
 }
 
@@ -337,7 +347,7 @@ test_cache_is_bounded(void **state)
 		for (int k = 0; k < 3; k++)
 			ask(&r, &r.a, name[k], DNS_A);
 		assert_int_equal(r.stub.asked, want[i].asked);
-		assert_true(resolve_stats(r.r)->entries <= want[i].entries);
+		assert_true(counted(&r, M_DNS_CACHE_ENTRIES) <= want[i].entries);
 		end(&r);
 	}
 	/* An answer that would fill a good part of it is not kept. */
@@ -389,7 +399,7 @@ test_same_questions_share(void **state)
 	for (int i = 0; i < N; i++)
 		assert_int_equal(a[i].done, i != 7);
 	assert_int_equal(r.stub.asked, 1);
-	assert_int_equal(resolve_stats(r.r)->coalesced, N - 1);
+	assert_int_equal(counted(&r, M_DNS_COALESCED), N - 1);
 	free(a);
 	end(&r);
 }
@@ -420,7 +430,7 @@ test_timeout(void **state)
 	ask(&r, &r.a, "slow.test", DNS_A);
 	assert_int_equal(r.a.status, -ETIMEDOUT);
 	assert_in_range(worker_now(&r.w) - began, 100, 400);
-	assert_int_equal(resolve_stats(r.r)->timeouts, 1);
+	assert_int_equal(counted(&r, M_DNS_TIMEOUTS), 1);
 	ask(&r, &r.a, "a.test", DNS_A);
 	assert_int_equal(r.a.status, 0);
 	end(&r);
@@ -457,6 +467,7 @@ test_next_server(void **state)
 	snprintf(servers, sizeof servers, "%s,%s,%s", endpoint_text(&nobody, dead),
 	        endpoint_text(&silent, deaf), r.stub.text);
 	conf.servers = servers;
+	conf.shard = &r.shard;
 	struct err e = {0};
 	assert_int_equal(resolve_new(&r.w, &conf, &r.r, &e), 0);
 	ask(&r, &r.a, "a.test", DNS_A);
