@@ -245,13 +245,23 @@ how_never_up(struct span reason)
 }
 
 static void
+never_up(struct l2client *c, struct span reason)
+{
+	char said[sizeof c->end.text], at[ADDR_TEXT];
+	enum l2client_how how = how_never_up(reason);
+	snprintf(said, sizeof said, how == L2CLIENT_PROTOCOL ? "%.*s" : "%.*s (%s)", (int)reason.n,
+	        (const char *)reason.p, endpoint_text(&c->to, at));
+	ended(c, how, span_str(said));
+}
+
+static void
 on_closed(struct ws *ws, uint16_t code, struct span reason)
 {
 	struct l2client *c = of(ws);
 	wheel_del(&c->w->wheel, &c->ping);
 	c->end.code = code;
 	if (!c->up)
-		ended(c, how_never_up(reason), reason);
+		never_up(c, reason);
 	else if (code == WS_CODE_LOST)
 		ended(c, L2CLIENT_LOST, SPAN_LIT("the connection broke"));
 	else if (!c->end.text[0]) {
@@ -330,6 +340,7 @@ l2client_open(struct l2client *c, struct transport *t, struct worker *w,
 	        .w = w,
 	        .record = record,
 	        .limits = d->limits,
+	        .to = d->to,
 	        .ping_ms = d->ping_ms,
 	};
 	timer_init(&c->ping, on_ping_time);

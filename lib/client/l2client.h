@@ -76,6 +76,7 @@ struct l2client {
 	/* private */
 	struct ws ws;
 	struct l2tun_limits limits;
+	struct endpoint to;
 	struct timer ping;
 	uint32_t ping_ms, nonce, unanswered;
 	uint64_t ping_ns; /* when the last PING was sent, 0: it was answered */

@@ -128,6 +128,12 @@ worker_now(const struct worker *w)
 }
 
 void
+worker_look(struct worker *w)
+{
+	uv_update_time(&w->loop);
+}
+
+void
 worker_hook(struct worker *w, struct turn_hook *h)
 {
 	list_push(&w->hooks, &h->node);

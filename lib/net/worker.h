@@ -52,6 +52,8 @@ void worker_run(struct worker *w);
 void worker_stop(struct worker *w); /* from inside the loop */
 int worker_fini(struct worker *w);
 uint64_t worker_now(const struct worker *w);
+/* Look at the clock again: outside the loop, after something that took its time. */
+void worker_look(struct worker *w);
 void worker_hook(struct worker *w, struct turn_hook *h);
 void worker_unhook(struct worker *w, struct turn_hook *h); /* legal inside any hook */
 void later_init(struct later *l, void (*run)(struct later *l));
