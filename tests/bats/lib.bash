@@ -19,11 +19,12 @@ spawn() {
 	aero_pids+=("$spawned")
 }
 
-# wait_line FILE REGEX [SECONDS]: until the file has such a line; prints it.
+# wait_line FILE REGEX [SECONDS [PID]]: until the file has such a line; prints it. Without that
+# process there is nothing to wait for.
 wait_line() {
 	local file=$1 re=$2 limit=${3:-10} line
 	[ -e "$file" ] || : >"$file"
-	line=$(timeout "$limit" tail -n +1 -f "$file" 2>/dev/null | grep -m1 -E -- "$re") || true
+	line=$(timeout "$limit" tail ${4:+--pid="$4" -s 0.2} -n +1 -f "$file" 2>/dev/null | grep -m1 -E -- "$re") || true
 	if [ -z "$line" ]; then
 		echo "no line matching '$re' in $file within $limit s:" >&2
 		cat "$file" "${file%.out}.err" >&2 2>/dev/null
@@ -38,7 +39,7 @@ aero_start() {
 	local line
 	spawn aero ${AERO_IN:-} "$AERO" serve l2 --server.listen=127.0.0.1:0 --server.workers=1 --ready-stdout "$@"
 	AERO_PID=$spawned
-	line=$(wait_line "$BATS_TEST_TMPDIR/aero.out" '^AERO_L2_PROXY_READY ' 15) || return 1
+	line=$(wait_line "$BATS_TEST_TMPDIR/aero.out" '^AERO_L2_PROXY_READY ' 15 "$AERO_PID") || return 1
 	AERO_WS=${line#AERO_L2_PROXY_READY }
 	AERO_HTTP=http${AERO_WS#ws}
 	AERO_HTTP=${AERO_HTTP%/l2}
@@ -111,4 +112,74 @@ jwt() {
 	h=$(printf '{"alg":"HS256","typ":"JWT"}' | b64url)
 	p=$(printf '{"sid":"%s","iat":%d,"exp":%d%s}' "$2" "$now" $((now + $3)) "${4:+,$4}" | b64url)
 	printf '%s.%s.%s' "$h" "$p" "$(printf '%s.%s' "$h" "$p" | hmac "$1")"
+}
+
+# --- the old program's name and environment -------------------------------------------------------
+
+# as_legacy: $LEGACY is a link named aero-l2-proxy.
+as_legacy() {
+	LEGACY=$BATS_TEST_TMPDIR/aero-l2-proxy
+	ln -sf "$(realpath "$AERO")" "$LEGACY"
+}
+
+# legacy_start [NAME=value...] [-- flags...]: it serves on a free port of loopback.
+legacy_start() {
+	local env=() line
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		env+=("$1")
+		shift
+	done
+	[ $# -eq 0 ] || shift
+	as_legacy
+	spawn aero env -i PATH="$PATH" ASAN_OPTIONS="$ASAN_OPTIONS" UBSAN_OPTIONS="$UBSAN_OPTIONS" \
+		AERO_L2_PROXY_LISTEN_ADDR=127.0.0.1:0 AERO_SERVER_WORKERS=1 "${env[@]}" "$LEGACY" --ready-stdout "$@"
+	AERO_PID=$spawned
+	line=$(wait_line "$BATS_TEST_TMPDIR/aero.out" '^AERO_L2_PROXY_READY ' 15 "$AERO_PID") || return 1
+	AERO_WS=${line#AERO_L2_PROXY_READY }
+	AERO_HTTP=http${AERO_WS#ws}
+	AERO_HTTP=${AERO_HTTP%/l2}
+	AERO_PORT=${AERO_HTTP##*:}
+}
+
+# legacy_refuses REGEX NAME=value...: it ends at once with status 1 and says so.
+legacy_refuses() {
+	local re=$1 rc=0
+	shift
+	as_legacy
+	timeout 10 env -i PATH="$PATH" ASAN_OPTIONS="$ASAN_OPTIONS" UBSAN_OPTIONS="$UBSAN_OPTIONS" \
+		AERO_L2_PROXY_LISTEN_ADDR=127.0.0.1:0 "$@" "$LEGACY" >"$BATS_TEST_TMPDIR/refuses" 2>&1 || rc=$?
+	if [ "$rc" -ne 1 ] || ! grep -qE -- "$re" "$BATS_TEST_TMPDIR/refuses"; then
+		echo "$*: exit $rc, wanted 1 and /$re/" >&2
+		cat "$BATS_TEST_TMPDIR/refuses" >&2
+		return 1
+	fi
+}
+
+# --- python -----------------------------------------------------------------------------------------
+
+HELPER_PY=$BATS_TEST_DIRNAME/../helper
+export PYTHONPATH=$HELPER_PY PYTHONPYCACHEPREFIX=$AERO_BUILD/pycache
+
+# guest [args] <<-'E': a Python program over tests/helper/l2.py and peer.py against the server.
+guest() {
+	{
+		echo 'from l2 import *; import peer'
+		cat
+	} >"$BATS_TEST_TMPDIR/guest.py"
+	AERO_PORT=$AERO_PORT AERO_PID=$AERO_PID AERO_LOG=$BATS_TEST_TMPDIR/aero.err \
+		timeout 40 python3 "$BATS_TEST_TMPDIR/guest.py" "$@"
+}
+
+# upgrades <<-E: a table of upgrade attempts, see tests/helper/l2.py.
+upgrades() { AERO_PORT=$AERO_PORT timeout 40 python3 "$HELPER_PY/l2.py" upgrades; }
+
+# peers NAME...: servers on loopback; sets PEER_<NAME> to their ports, see tests/helper/peer.py.
+peers() {
+	local name port
+	spawn peers python3 "$HELPER_PY/peer.py" "$@"
+	PEERS_PID=$spawned
+	wait_line "$BATS_TEST_TMPDIR/peers.out" '^ready' 10 "$PEERS_PID" >/dev/null || return 1
+	while IFS='=' read -r name port; do
+		[ "$name" = ready ] || export "PEER_${name^^}=$port"
+	done <"$BATS_TEST_TMPDIR/peers.out"
 }
