@@ -347,19 +347,34 @@ write_some(struct hconn *c, const struct ws_out *o)
 	return (ssize_t)o->n;
 }
 
+/* Behind the queue's first `after` bytes, in front of what was queued while it was pulled (an ERROR
+ * and a Close, say). */
+static bool
+put_back(struct hconn *c, size_t after, struct span rest)
+{
+	size_t later = hconn_queued(c) - after;
+	if (!append(c, rest))
+		return false;
+	uint8_t *at = c->out + c->out_at + after;
+	memmove(at + rest.n, at, later);
+	memcpy(at, rest.p, rest.n);
+	return true;
+}
+
 /* The queue's first `queued` bytes are in o, the rest of o was pulled: what was not written stays
- * in the queue, or comes to its end, which then is empty. */
+ * in the queue. */
 static bool
 account(struct hconn *c, const struct ws_out *o, size_t queued, size_t written)
 {
-	c->out_at += (uint32_t)(written < queued ? written : queued);
+	size_t from_queue = written < queued ? written : queued;
+	c->out_at += (uint32_t)from_queue;
 	if (c->out_at == c->out_n) {
 		free(c->out);
 		c->out = NULL;
 		c->out_at = c->out_n = c->out_room = 0;
 	}
 	size_t done = written < queued ? queued : written;
-	return done == o->n || append(c, span(o->p + done, o->n - done));
+	return done == o->n || put_back(c, queued - from_queue, span(o->p + done, o->n - done));
 }
 
 static void
@@ -410,9 +425,11 @@ hconn_flush(struct hconn *c)
 	if (queued)
 		memcpy(o.p, c->out + c->out_at, queued);
 	if (c->wants && !c->finishing && o.n < o.budget && c->ops->pull) {
+		struct ws_out rest = {o.p + queued, o.cap - queued, o.budget - queued, 0, o.masked};
 		c->wants = false;
-		bool more = c->ops->pull(c, &o);
-		c->wants = c->wants || (more && o.n > queued);
+		bool more = c->ops->pull(c, &rest);
+		c->wants = c->wants || (more && rest.n);
+		o.n += rest.n;
 	}
 	if (!c->dropped)
 		write_out(c, &o, queued);

@@ -151,7 +151,7 @@ class Tunnel:
         self.s = connect(port, rcvbuf=rcvbuf, **({'host': kw.pop('host')} if 'host' in kw else {}))
         request, key = upgrade_request(path, headers, **kw)
         self.s.sendall(request + early)
-        self.reply = Reply(self.s)
+        self.reply = Reply(self.s, kw.get('method') == 'HEAD')
         if self.reply.status != 101:
             self.s.close()
             raise Refused(self.reply)
