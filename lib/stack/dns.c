@@ -28,8 +28,7 @@ struct wait {
 	uint8_t query[DNS_HEAD + QUESTION_MOST];
 };
 
-/* --- what may be asked ---------------------------------------------------------------------------
- */
+/* --- what may be asked ------------------------------------------------------------------------ */
 
 static bool
 is_text(const struct dnsname *name)
@@ -83,8 +82,7 @@ dns_refusal(uint8_t out[DNS_REFUSAL_MOST], struct span query, int err)
 	return check(query, &q) == -EBADMSG ? 0 : refusal(out, &q, err);
 }
 
-/* --- waits
- * ------------------------------------------------------------------------------------------ */
+/* --- waits ------------------------------------------------------------------------------------ */
 
 static uint64_t
 hash_token(const struct stack *st, uint32_t token)
@@ -183,8 +181,7 @@ dns_forget(struct stack *st, uint32_t token)
 		withdraw(st, w);
 }
 
-/* --- over UDP
- * ------------------------------------------------------------------------------------------ */
+/* --- over UDP --------------------------------------------------------------------------------- */
 
 static void
 reply(struct stack *st, const struct ip *src, const struct endpoint *dst, struct span msg)
@@ -267,9 +264,7 @@ stack_dns_answer(struct stack *st, uint32_t token, struct span answer, uint64_t 
 	slab_free(&st->sh->batch->waits, w);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void
 dns_batch_init(struct stack_batch *b)

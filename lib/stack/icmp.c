@@ -40,8 +40,7 @@ rate_take(struct rate *r, uint32_t per_second, uint64_t now)
 	return true;
 }
 
-/* --- errors ------------------------------------------------------------------------------------
- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static const struct {
 	int err;
@@ -154,8 +153,7 @@ icmp_forge(uint8_t buf[ICMP_FORGED_MOST], struct ippkt *k, const uint8_t l4[8], 
 	k->whole = span(buf, head + 8);
 }
 
-/* --- ids of echo requests ------------------------------------------------------------------------
- */
+/* --- ids of echo requests --------------------------------------------------------------------- */
 
 static uint64_t
 hash_guest(const struct stack *st, const struct ip *guest, uint16_t id)
@@ -273,8 +271,7 @@ new_ping(struct stack *st, const struct ip *guest, uint16_t id)
 	return p;
 }
 
-/* --- in and out
- * ------------------------------------------------------------------------------------ */
+/* --- in and out ------------------------------------------------------------------------------- */
 
 static void
 send_reply(struct stack *st, const struct ippkt *k, uint16_t id, uint16_t seq, struct span body)
@@ -371,8 +368,7 @@ stack_ping_error(struct stack *st, const struct ip *dst, uint16_t id, uint16_t s
 	icmp_error(st, from, &k, &m);
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void
 icmp_batch_init(struct stack_batch *b)

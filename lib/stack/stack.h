@@ -128,8 +128,8 @@ struct stack_ops {
 	uint32_t (*tcp_room)(struct stack *st, struct tcp_flow *f);
 	/* Takes all of the bytes, which never reach beyond what some tcp_room promised; -errno =
 	 * dead (stack_tcp_failed does not follow). urgent: the last byte is TCP urgent data.
-	 * May come before stack_tcp_opened (early data, at most tcp_early_bytes in all): the op
-	 * keeps those bytes and sends them first. */
+	 * May come before stack_tcp_opened (early data, at most tcp_early_bytes in all, which
+	 * tcp_open promises): the op keeps those bytes and sends them first. */
 	int (*tcp_write)(
 	        struct stack *st, struct tcp_flow *f, const struct iovec *iov, int n, bool urgent);
 	/* Half-close, after everything written so far. */

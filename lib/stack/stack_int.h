@@ -11,7 +11,7 @@
 #include "wire/icmp.h"
 #include "wire/ippkt.h"
 
-/* --- lan: who is where, and headers for the guest (lan.c) ----------------------------------- */
+/* --- lan: who is where, and headers for the guest (lan.c) ------------------------------------- */
 
 #define LAN_HOSTS 6 /* addresses whose Ethernet address is remembered */
 
@@ -122,11 +122,18 @@ void icmp_forge(uint8_t buf[ICMP_FORGED_MOST], struct ippkt *k, const uint8_t l4
 
 /* --- udp -------------------------------------------------------------------------------------- */
 
+enum udp_use {
+	UDP_FRESH, /* not answered yet */
+	UDP_REPLIED,
+	UDP_LOOKUP, /* with a name server */
+	UDP_USES
+};
+
 struct udp_part {
-	struct hash bindings;       /* by guest endpoint */
-	struct hash flows;          /* by guest and remote endpoint */
-	struct list fresh, replied; /* flows, idlest first; each list has its own patience */
-	struct list waiting;        /* bindings with something queued */
+	struct hash bindings;      /* by guest endpoint */
+	struct hash flows;         /* by guest and remote endpoint */
+	struct list use[UDP_USES]; /* flows, idlest first; each list has its own patience */
+	struct list waiting;       /* bindings with something queued */
 	struct timer idle;
 	uint32_t n_bindings, n_flows;
 	uint32_t queued; /* bytes, over all bindings */
@@ -139,8 +146,7 @@ void udp_fini(struct stack *st);
 size_t udp_memory(const struct stack *st);
 void udp_input(struct stack *st, const struct ippkt *k);
 
-/* --- frag: datagrams that came in pieces ---------------------------------------------------------
- */
+/* --- frag: datagrams that came in pieces ------------------------------------------------------ */
 
 struct frag_part {
 	struct list open; /* oldest first */
@@ -156,8 +162,7 @@ bool frag_input(struct stack *st, const struct ippkt *k, struct ippkt *whole);
 void frag_rx_end(struct stack *st);
 size_t frag_memory(const struct stack *st);
 
-/* --- dns ----------------------------------------------------------------------------------------
- */
+/* --- dns -------------------------------------------------------------------------------------- */
 
 struct dns_part {
 	struct hash waits; /* by token */
@@ -185,13 +190,12 @@ size_t dns_refusal(uint8_t out[DNS_REFUSAL_MOST], struct span query, int err);
 /* The whole reply, never empty, without a length in front. The token is free before the call. */
 void dnstcp_answer(struct stack *st, uint32_t token, struct span reply, uint64_t now);
 
-/* --- arp, dhcp
- * ------------------------------------------------------------------------------------ */
+/* --- arp, dhcp -------------------------------------------------------------------------------- */
 
 void arp_input(struct stack *st, struct span payload);
 void dhcp_input(struct stack *st, struct span message);
 
-/* --- tcp: owned by tcp.c and its files ------------------------------------------------------ */
+/* --- tcp: owned by tcp.c and its files -------------------------------------------------------- */
 
 struct tcp_part {
 	struct hash flows;
@@ -226,8 +230,7 @@ bool tcp_pull_control(struct stack *st, struct emit *e, uint64_t now);
 void tcp_rtt(struct stack *st, uint32_t rtt_us);
 size_t tcp_memory(const struct stack *st); /* heap bytes, without the flows themselves */
 
-/* --- the whole
- * ------------------------------------------------------------------------------------ */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 struct stack {
 	struct stack_shared *sh;

@@ -72,8 +72,7 @@ lab_of(struct stack *st)
 	return stack_user(st);
 }
 
-/* --- the world
- * ------------------------------------------------------------------------------------- */
+/* --- the world -------------------------------------------------------------------------------- */
 
 static void
 wake(struct stack *st)
@@ -121,6 +120,7 @@ tcp_open(struct stack *st, struct tcp_flow *f, const struct endpoint *dst, uint8
 	(void)tos;
 	assert(far(f)->state == FAR_NEW);
 	assert(endpoint_eq(dst, &f->remote));
+	far(f)->promised = EARLY;
 	far(f)->state = lab_of(st)->tcp_ret < 0 ? FAR_DEAD : FAR_OPENING;
 	return lab_of(st)->tcp_ret;
 }
@@ -150,7 +150,7 @@ tcp_write(struct stack *st, struct tcp_flow *f, const struct iovec *iov, int n, 
 		for (size_t k = 0; k < iov[i].iov_len; k++)
 			sum = (uint8_t)(sum + ((const uint8_t *)iov[i].iov_base)[k]);
 	}
-	assert(t->written <= t->promised || (t->state == FAR_OPENING && t->written <= EARLY));
+	assert(t->written <= t->promised);
 	if (lab_of(st)->write_ret < 0)
 		t->state = FAR_DEAD;
 	return lab_of(st)->write_ret;
@@ -301,8 +301,7 @@ static const struct stack_ops ops = {
         .dns_cancel = dns_cancel,
 };
 
-/* --- frames out
- * ---------------------------------------------------------------------------------------- */
+/* --- frames out ------------------------------------------------------------------------------- */
 
 static size_t
 head_len(const struct emit *e, size_t len)
@@ -367,8 +366,7 @@ pull(struct lab *l, size_t budget)
 	free(out);
 }
 
-/* --- frames in
- * ------------------------------------------------------------------------------------------ */
+/* --- frames in -------------------------------------------------------------------------------- */
 
 struct frame {
 	struct list all;
@@ -585,9 +583,7 @@ tcp_frame(struct lab *l)
 	give_ip(l, &k, d, head + s.payload.n);
 }
 
-/* --- news
- * -------------------------------------------------------------------------------------------------
- */
+/* --- news ------------------------------------------------------------------------------------- */
 
 static struct list *
 pick(struct lab *l, struct list *head)
@@ -741,9 +737,7 @@ static void (*const from_guest[])(struct lab *) = {raw_frame, arp_frame, ip_fram
 static void (*const from_world[])(struct lab *) = {tcp_news, tcp_news, tcp_news, udp_news,
         ping_news, dns_news, pass_time, change_mood, pull_some, pull_some, measure};
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void
 configure(struct lab *l)

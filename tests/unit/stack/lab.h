@@ -294,8 +294,7 @@ lab_teardown(void **state)
 
 #define LAB_TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
-/* --- in ----------------------------------------------------------------------------------------
- */
+/* --- in --------------------------------------------------------------------------------------- */
 
 /* From memory of exactly that size, so that the sanitizer sees a step beyond it. */
 static inline void
@@ -370,8 +369,7 @@ lab_tick(struct lab *l, uint64_t ms)
 	wheel_advance(&l->wheel, l->now);
 }
 
-/* --- out ---------------------------------------------------------------------------------------
- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static size_t
 lab_head_len(const struct emit *e, size_t len)

@@ -379,6 +379,28 @@ waits_less_for_the_first_answer(void **state)
 	assert_int_equal(l->flows, 1);
 }
 
+/* Guests that ask name servers of their own open a flow for every question. */
+static void
+soon_forgets_lookups(void **state)
+{
+	struct lab *l = *state;
+	say(l, 1000, 53);
+	say(l, 1001, 53);
+	hear_from(l, l->b, WORLD, 53);
+	lab_tick(l, 9999);
+	assert_int_equal(l->flows, 2);
+	lab_tick(l, 1);
+	assert_int_equal(l->flows, 0);
+	l->conf.udp_idle_ms = 50;
+	say(l, 1000, 53);
+	lab_tick(l, 50);
+	assert_int_equal(l->flows, 0);
+	l->conf.udp_idle_ms = 0;
+	say(l, 1000, 53);
+	lab_tick(l, 1000000);
+	assert_int_equal(l->flows, 1);
+}
+
 /* Flows end one by one; the binding goes with the last. */
 static void
 ends_a_binding_with_its_last_flow(void **state)
@@ -574,6 +596,7 @@ main(void)
 	        LAB_TEST(limits_flows),
 	        LAB_TEST(idles_out_and_opens_again),
 	        LAB_TEST(waits_less_for_the_first_answer),
+	        LAB_TEST(soon_forgets_lookups),
 	        LAB_TEST(ends_a_binding_with_its_last_flow),
 	        LAB_TEST(cuts_large_datagrams),
 	        LAB_TEST(carries_jumbo_frames),
