@@ -89,8 +89,7 @@ dnstcp_memory(const struct stack *st)
 	return n;
 }
 
-/* --- queries and answers
- * ---------------------------------------------------------------------------- */
+/* --- queries and answers ------------------------------------------------------------------ */
 
 static void
 reply(struct conn *c, struct span msg)
@@ -176,8 +175,7 @@ dnstcp_answer(struct stack *st, uint32_t token, struct span msg, uint64_t now)
 	}
 }
 
-/* --- as the flow sees it
- * ----------------------------------------------------------------------------- */
+/* --- as the flow sees it ------------------------------------------------------------------ */
 
 uint32_t
 dnstcp_room(struct tcp_flow *f)

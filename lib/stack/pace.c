@@ -99,26 +99,34 @@ is_queueing(const struct tcp_pace *p, const struct lesson *l, uint32_t times)
 	return l->rtt_us && least && l->rtt_us > least + slack * times;
 }
 
-static void
-leave_startup(struct tcp_pace *p, const struct lesson *l)
+/* What it takes at this rate when nothing queues. */
+static uint32_t
+fair(const struct tcp_pace *p, const struct lesson *l)
 {
-	uint64_t least = least_rtt(p);
-	p->startup = false;
-	p->phase = 0;
-	p->settled = false;
-	if (least && l->rate)
-		p->base = clamp(within(l->rate, least + p->target_us));
+	return clamp(within(l->rate, (uint64_t)least_rtt(p) + p->target_us));
 }
 
 static void
 learn_in_startup(struct tcp_pace *p, const struct lesson *l)
 {
-	bool grew = l->rate > p->rate_last + p->rate_last / 4;
-	p->slow = grew ? 0 : (uint8_t)(p->slow + 1);
-	p->rate_last = l->rate;
-	if (is_queueing(p, l, 2) || (is_queueing(p, l, 1) && p->slow) || p->slow >= SLOW_MOST ||
-	        p->base >= PACE_CAP)
-		leave_startup(p, l);
+	bool queueing = is_queueing(p, l, 2);
+	if (p->limited) {
+		bool grew = l->rate > p->rate_last + p->rate_last / 4;
+		p->slow = grew ? 0 : (uint8_t)(p->slow + 1);
+		p->rate_last = l->rate;
+		queueing |= p->slow && is_queueing(p, l, 1);
+	}
+	if (queueing)
+		p->base = fair(p, l);
+	p->startup = !queueing && p->slow < SLOW_MOST && p->base < PACE_CAP;
+}
+
+/* The budget held nobody back, and still there is a queue: it is much too large. */
+static void
+learn_unlimited(struct tcp_pace *p, const struct lesson *l)
+{
+	if (is_queueing(p, l, 2) && fair(p, l) < p->base)
+		p->base = fair(p, l);
 }
 
 static void
@@ -175,9 +183,11 @@ end_epoch(struct tcp_pace *p, uint32_t in_flight, uint64_t now)
 		l.rtt_us = (uint32_t)((uint64_t)p->sample_sum * 1000 / p->sample_n);
 	if (l.rtt_us)
 		note_rtt(p, l.rtt_us, now);
-	if (p->limited && p->startup)
+	if (p->startup)
 		learn_in_startup(p, &l);
-	else if (p->limited && p->settled)
+	else if (!p->limited)
+		learn_unlimited(p, &l);
+	else if (p->settled)
 		learn_later(p, &l);
 	p->settled = p->limited && !p->settled;
 	p->limited = false;

@@ -76,8 +76,7 @@ tcp_memory(const struct stack *st)
 	       dnstcp_memory(st);
 }
 
-/* --- flows --------------------------------------------------------------------------------------
- */
+/* --- flows -------------------------------------------------------------------------------- */
 
 static uint64_t
 key(const struct stack *st, const struct endpoint *guest, const struct endpoint *remote)
@@ -232,8 +231,7 @@ flow_finish(struct tcp_flow *f)
 		flow_free(LIST_ENTRY(t->time_wait.next, struct tcp_flow, link), false);
 }
 
-/* --- frames in -----------------------------------------------------------------------------------
- */
+/* --- frames in ---------------------------------------------------------------------------- */
 
 void
 tcp_input(struct stack *st, const struct ippkt *k, uint64_t now)
@@ -271,8 +269,7 @@ tcp_rx_end(struct stack *st, uint64_t now)
 	tcp_open_next(st);
 }
 
-/* --- news
- * ----------------------------------------------------------------------------------------- */
+/* --- news --------------------------------------------------------------------------------- */
 
 void
 stack_tcp_opened(struct stack *st, struct tcp_flow *f, uint64_t now)

@@ -1,5 +1,7 @@
 /* pace.c applied to the flows of a tunnel. What each has under way is counted as it stands in its
- * `piped`, so lost and reset flows leave no trace in the sum. */
+ * `piped`, so lost and reset flows leave no trace in the sum. The last segment of a flow that has
+ * nothing more to send does not count: it lies in no queue but waits for the guest's delayed
+ * acknowledgement. */
 #include "stack/tcp_int.h"
 
 #include "stack/pace.h"
@@ -25,6 +27,8 @@ pace_account(struct tcp_flow *f)
 {
 	struct tcp_part *t = &f->st->tcp;
 	uint32_t pipe = loss_pipe(f);
+	if (pipe <= f->mss && !(f->flags & FLOW_READABLE))
+		pipe = 0;
 	t->in_flight += pipe - f->piped;
 	f->piped = pipe;
 	if (!t->pace && t->in_flight > PACE_FROM)

@@ -65,8 +65,7 @@ enum flow_flag {
 
 enum flow_rtx { RTX_NONE, RTX_RESEND, RTX_TAIL, RTX_PERSIST, RTX_SYN_ACK };
 
-/* --- tcp.c -------------------------------------------------------------------------------------
- */
+/* --- tcp.c -------------------------------------------------------------------------------- */
 
 struct tcp_flow *flow_find(
         struct stack *st, const struct endpoint *guest, const struct endpoint *remote);
@@ -87,8 +86,7 @@ void flow_owe(struct tcp_flow *f, uint32_t what);
 /* Bytes or a FIN may have become sendable. */
 void flow_kick(struct tcp_flow *f);
 
-/* --- tcp_open.c --------------------------------------------------------------------------------
- */
+/* --- tcp_open.c --------------------------------------------------------------------------- */
 
 /* A segment that belongs to no flow. */
 void tcp_listen(struct stack *st, const struct ippkt *k, const struct tcpseg *s);
@@ -102,14 +100,12 @@ void tcp_not_connected(struct tcp_flow *f, int err);
 void tcp_open_next(struct stack *st);
 uint16_t tcp_our_mss(const struct stack *st, const struct ip *remote);
 
-/* --- tcp_in.c ----------------------------------------------------------------------------------
- */
+/* --- tcp_in.c ----------------------------------------------------------------------------- */
 
 void tcp_segment(struct tcp_flow *f, const struct tcpseg *s);
 void tcp_challenge(struct tcp_flow *f);
 
-/* --- tcp_take.c --------------------------------------------------------------------------------
- */
+/* --- tcp_take.c --------------------------------------------------------------------------- */
 
 void tcp_take(struct tcp_flow *f, const struct tcpseg *s);
 /* SACK blocks for what lies out of order; returns how many. */
@@ -117,8 +113,7 @@ unsigned tcp_sacks(const struct tcp_flow *f, struct tcpsack out[TCP_SACKS]);
 void tcp_drop_pieces(struct tcp_flow *f);
 void tcp_free_pieces(struct stack *st, struct list *pieces);
 
-/* --- tcp_batch.c -------------------------------------------------------------------------------
- */
+/* --- tcp_batch.c -------------------------------------------------------------------------- */
 
 /* Makes room for one more segment of any flow of st. May end flows. */
 void batch_begin(struct stack *st);
@@ -140,8 +135,7 @@ struct tcp_flow *batch_last(
         const struct stack *st, const struct endpoint *guest, const struct endpoint *remote);
 struct slab *batch_repairs(const struct stack *st);
 
-/* --- tcp_window.c ------------------------------------------------------------------------------
- */
+/* --- tcp_window.c ------------------------------------------------------------------------- */
 
 /* Move the right edge as far as room and manners allow. */
 void tcp_open_window(struct tcp_flow *f);
@@ -156,8 +150,7 @@ void tcp_window_update(struct tcp_flow *f);
 void tcp_acked(struct tcp_flow *f);
 void tcp_advance(struct tcp_flow *f, uint32_t n); /* rcv_nxt, and the promise with it */
 
-/* --- tcp_out.c ---------------------------------------------------------------------------------
- */
+/* --- tcp_out.c ---------------------------------------------------------------------------- */
 
 extern const struct sched_ops tcp_sched_ops;
 /* Whether it has, or may have, something to send that may be sent now. */
@@ -166,10 +159,9 @@ bool tcp_can_send(const struct tcp_flow *f);
 void tcp_rst(struct stack *st, const struct endpoint *guest, const struct endpoint *remote,
         uint32_t seq, uint32_t ack);
 
-/* --- tcp_loss.c --------------------------------------------------------------------------------
- */
+/* --- tcp_loss.c --------------------------------------------------------------------------- */
 
-#define TCP_HOLES 48
+#define TCP_HOLES 96
 
 struct hole {
 	uint32_t left, right;
@@ -214,6 +206,8 @@ void loss_timeout(struct tcp_flow *f);
 struct hole *loss_next(const struct tcp_flow *f);
 /* The first n bytes of it were. */
 void loss_resent(struct tcp_flow *f, struct hole *h, uint32_t n);
+/* There are about as many holes as can be remembered. */
+bool loss_is_crowded(const struct tcp_flow *f);
 /* Bytes under way: sent and neither known to have arrived nor known to be lost. */
 uint32_t loss_pipe(const struct tcp_flow *f);
 /* The highest byte known to have arrived. */
@@ -223,8 +217,7 @@ uint32_t loss_delivered(const struct tcp_flow *f);
 /* How many more bytes may be under way. */
 uint32_t loss_room(const struct tcp_flow *f);
 
-/* --- tcp_timer.c -------------------------------------------------------------------------------
- */
+/* --- tcp_timer.c -------------------------------------------------------------------------- */
 
 void tcp_timer_init(struct tcp_flow *f);
 /* Set the flow's timer for its earliest deadline. */
@@ -234,8 +227,7 @@ void tcp_watch(struct tcp_flow *f, bool progress);
 void tcp_rtt_sample(struct tcp_flow *f, uint32_t ms);
 uint32_t tcp_rto(const struct tcp_flow *f);
 
-/* --- tcp_flight.c: pace.c applied to the flows of a tunnel ---------------------------------------
- */
+/* --- tcp_flight.c: pace.c applied to the flows of a tunnel -------------------------------- */
 
 /* What f has under way counts from now on as it is. */
 void pace_account(struct tcp_flow *f);
@@ -248,8 +240,7 @@ void pace_release(struct stack *st);
 /* The guest has got n bytes, of any flows. */
 void pace_delivered(struct stack *st, uint32_t n);
 
-/* --- dnstcp.c ----------------------------------------------------------------------------------
- */
+/* --- dnstcp.c ----------------------------------------------------------------------------- */
 
 struct tcp_flow *dnstcp_alloc(struct stack *st); /* NULL: too many */
 void dnstcp_free(struct tcp_flow *f);
@@ -262,8 +253,7 @@ void dnstcp_idle(struct tcp_flow *f);
 size_t dnstcp_memory(const struct stack *st);
 enum { DNSTCP_PORT = 53, DNSTCP_IDLE_MS = 10000 };
 
-/* --- the far side: the ops, or the gateway itself
- * -------------------------------------------------- */
+/* --- the far side: the ops, or the gateway itself ----------------------------------------- */
 
 static inline uint32_t
 far_room(struct tcp_flow *f)

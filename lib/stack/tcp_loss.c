@@ -7,8 +7,8 @@
  * retransmission of a hole in a round trip, without a clock.
  *
  * Loss here means that the guest's card was behind, not that the network is full. A stray loss
- * changes nothing but the hole. When more than a sixteenth of what was under way is lost at once,
- * the bytes in flight are halved; they grow back with each round trip without loss.
+ * changes nothing but the hole. When more than an eighth of what was under way is lost at once,
+ * the bytes in flight are halved; they grow back with each round trip that loses little.
  *
  * After a time-out everything is taken for lost, but only one segment is sent; if then more is
  * acknowledged than that, the guest had merely stood still, and the rest is taken to be under way
@@ -16,10 +16,12 @@
 #include "stack/tcp_int.h"
 
 enum {
-	LOSS_PART = 16,  /* of a round: more than this is an overflow */
-	LOSS_LEAST = 2,  /* and more segments than this */
+	LOSS_PART = 8,   /* of a round: more than this is an overflow */
+	LOSS_LEAST = 3,  /* and more segments than this */
 	BURST_LEAST = 4, /* segments */
 	BURST_MOST = 4 << 20,
+	REPAIRS_MOST = 256,               /* of a tunnel */
+	HOLES_ENOUGH = TCP_HOLES * 3 / 4, /* no new data until some are filled */
 };
 
 struct tcp_repair *
@@ -28,7 +30,8 @@ repair_get(struct tcp_flow *f)
 	struct tcp_repair *r = f->repair;
 	if (r)
 		return r;
-	r = slab_alloc(batch_repairs(f->st));
+	if (f->st->tcp.repairs < REPAIRS_MOST)
+		r = slab_alloc(batch_repairs(f->st));
 	if (!r)
 		return NULL;
 	f->st->tcp.repairs++;
@@ -59,8 +62,7 @@ repair_drop_if_idle(struct tcp_flow *f)
 		repair_free(f);
 }
 
-/* --- holes
- * ---------------------------------------------------------------------------------------- */
+/* --- holes -------------------------------------------------------------------------------- */
 
 static bool
 add_hole(struct tcp_repair *r, unsigned at, uint32_t left, uint32_t right)
@@ -163,8 +165,7 @@ lose_again(struct tcp_flow *f, const struct arrival *a)
 	}
 }
 
-/* --- acknowledgements
- * ------------------------------------------------------------------------------ */
+/* --- acknowledgements --------------------------------------------------------------------- */
 
 static void
 grow_burst(struct tcp_flow *f, uint32_t n)
@@ -179,7 +180,7 @@ static void
 end_round(struct tcp_flow *f)
 {
 	struct tcp_repair *r = f->repair;
-	if (!r->round_lost && r->burst != UINT32_MAX) {
+	if (r->round_lost <= r->round_flight / LOSS_PART / 2 && r->burst != UINT32_MAX) {
 		r->burst += r->burst / 8 + f->mss;
 		if (r->burst > r->threshold)
 			r->threshold = r->burst;
@@ -307,13 +308,15 @@ loss_duplicate(struct tcp_flow *f)
 		r->recover = f->snd_nxt;
 		next_blind_hole(f);
 	} else if (r->blind) {
+		/* One more segment got there; which one does not matter to what was sent before. */
+		struct arrival none = {0};
 		uint32_t left = f->snd_nxt - r->high;
 		r->high += left < f->mss ? left : f->mss;
+		lose_again(f, &none);
 	}
 }
 
-/* --- sending again
- * --------------------------------------------------------------------------------- */
+/* --- sending again ------------------------------------------------------------------------ */
 
 void
 loss_timeout(struct tcp_flow *f)
@@ -368,10 +371,17 @@ loss_resent(struct tcp_flow *f, struct hole *h, uint32_t n)
 		r->stamp = 1;
 	h->stamp = r->stamp;
 	h->mark = f->snd_nxt;
+	if (r->blind) /* what is acknowledged short of this shows the next hole */
+		r->recover = f->snd_nxt;
 }
 
-/* --- sums
- * ------------------------------------------------------------------------------------------ */
+bool
+loss_is_crowded(const struct tcp_flow *f)
+{
+	return f->repair && f->repair->n >= HOLES_ENOUGH;
+}
+
+/* --- sums --------------------------------------------------------------------------------- */
 
 uint32_t
 loss_pipe(const struct tcp_flow *f)

@@ -32,8 +32,7 @@ tcp_our_mss(const struct stack *st, const struct ip *remote)
 	return (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX);
 }
 
-/* --- limits
- * --------------------------------------------------------------------------------------- */
+/* --- limits ------------------------------------------------------------------------------- */
 
 static struct tcp_flow *
 first(struct list *l)
@@ -105,8 +104,7 @@ may_connect(struct stack *st, const struct endpoint *remote)
 	return true;
 }
 
-/* --- beginning
- * ------------------------------------------------------------------------------------ */
+/* --- beginning ---------------------------------------------------------------------------- */
 
 /* False: it failed at once, and the flow is gone. */
 static bool
@@ -255,8 +253,7 @@ tcp_connected(struct tcp_flow *f)
 	tcp_window_update(f);
 }
 
-/* --- failure
- * -------------------------------------------------------------------------------------- */
+/* --- failure ------------------------------------------------------------------------------ */
 
 /* The guest's SYN as an ICMP error quotes it. */
 static void
@@ -308,8 +305,7 @@ tcp_not_connected(struct tcp_flow *f, int err)
 	}
 }
 
-/* --- segments before and after the flow was open
- * ---------------------------------------------------- */
+/* --- segments before and after the flow was open ------------------------------------------ */
 
 static void
 start_over(struct tcp_flow *f, const struct ippkt *k, const struct tcpseg *s)

@@ -10,8 +10,7 @@
 
 enum { SLOTS = 128 };
 
-/* --- segments without data
- * ------------------------------------------------------------------------ */
+/* --- segments without data ---------------------------------------------------------------- */
 
 static struct tcpseg
 segment(const struct tcp_flow *f, uint32_t seq, uint32_t ack, uint8_t flags)
@@ -141,8 +140,7 @@ tcp_pull_control(struct stack *st, struct emit *e, uint64_t now)
 	return true;
 }
 
-/* --- segments with data
- * --------------------------------------------------------------------------- */
+/* --- segments with data ------------------------------------------------------------------- */
 
 /* A flow's turn. */
 struct turn {
@@ -280,7 +278,7 @@ send_run(struct turn *t, uint32_t seq, uint32_t len, bool fin)
 {
 	struct tcp_flow *f = t->f;
 	size_t frame = t->head + f->mss, want = (len + f->mss - 1) / f->mss;
-	size_t most = (t->left + frame - 1) / frame;
+	size_t most = (t->left + 2 * frame - 1) / (2 * frame) * 2; /* in pairs, see paced */
 	if (!len)
 		return fin && send_fin(t, seq);
 	if (want > most)
@@ -369,12 +367,14 @@ static uint32_t
 sendable(const struct tcp_flow *f)
 {
 	int32_t window = (int32_t)(f->snd_una + f->snd_wnd - f->snd_nxt);
-	if (window <= 0)
+	if (window <= 0 || loss_is_crowded(f))
 		return 0;
 	uint32_t n = loss_room(f);
 	if (n > (uint32_t)window)
 		n = (uint32_t)window;
-	return n < f->mss && f->snd_nxt != f->snd_una ? 0 : n;
+	if (n < f->mss)
+		return f->snd_nxt == f->snd_una ? n : 0;
+	return n / f->mss * f->mss;
 }
 
 bool
@@ -389,18 +389,20 @@ tcp_can_send(const struct tcp_flow *f)
 	return f->flags & FLOW_EOF || (f->flags & FLOW_READABLE && sendable(f));
 }
 
-/* What the tunnel as a whole allows of n. Whoever has nothing under way gets one segment out, so
- * that a keystroke does not wait for downloads; unless it has waited before and so is one. */
+/* What the tunnel as a whole allows of n. Whoever has nothing under way gets two segments out, so
+ * that a keystroke does not wait for downloads; unless it has waited before and so is one. And
+ * always pairs: a guest acknowledges one segment alone only after a while. */
 static uint32_t
 paced(struct tcp_flow *f, uint32_t n)
 {
-	uint32_t room = pace_room(f->st);
+	uint32_t room = pace_room(f->st), pair = 2u * f->mss;
 	if (room >= n)
 		return n;
-	if (room < f->mss)
-		room = room || !loss_pipe(f) ? f->mss : 0;
-	if (!room)
+	if (!room && loss_pipe(f)) {
 		pace_block(f);
+		return 0;
+	}
+	room = room < pair ? pair : room / pair * pair;
 	return n < room ? n : room;
 }
 

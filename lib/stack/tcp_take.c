@@ -33,8 +33,7 @@ tcp_free_pieces(struct stack *st, struct list *pieces)
 	}
 }
 
-/* --- out of order
- * --------------------------------------------------------------------------------- */
+/* --- out of order ------------------------------------------------------------------------- */
 
 static struct piece *
 new_piece(struct stack *st, struct list *before, uint32_t seq)
@@ -141,8 +140,7 @@ tcp_drop_pieces(struct tcp_flow *f)
 		tcp_free_pieces(f->st, &f->repair->pieces);
 }
 
-/* --- in order
- * ------------------------------------------------------------------------------------- */
+/* --- in order ----------------------------------------------------------------------------- */
 
 static void
 accept_bytes(struct tcp_flow *f, const void *p, size_t n)

@@ -44,8 +44,7 @@ rto_after(const struct tcp_flow *f, unsigned n)
 	return rto < TCP_RTO_MOST ? rto : TCP_RTO_MOST;
 }
 
-/* --- what is waited for
- * ---------------------------------------------------------------------------- */
+/* --- what is waited for ------------------------------------------------------------------- */
 
 static void
 watch_for(struct tcp_flow *f, enum flow_rtx what, uint32_t ms)
@@ -88,8 +87,7 @@ tcp_watch(struct tcp_flow *f, bool progress)
 	}
 }
 
-/* --- when it did not come
- * -------------------------------------------------------------------------- */
+/* --- when it did not come ----------------------------------------------------------------- */
 
 /* How long the guest has left what was sent unanswered. */
 static uint32_t
@@ -178,8 +176,7 @@ on_rtx(struct tcp_flow *f)
 	return true;
 }
 
-/* --- the end of patience
- * --------------------------------------------------------------------------- */
+/* --- the end of patience ------------------------------------------------------------------ */
 
 /* How long the flow may live on without a word of the guest. */
 static uint32_t

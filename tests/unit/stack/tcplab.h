@@ -27,7 +27,7 @@ enum { LAB_SEGS = 4096, LAB_FARS = 16384, LAB_OUT = 4 << 20 };
 struct far {
 	struct far_flow *flow; /* NULL: freed */
 	struct endpoint dst;
-	bool opened, shut, aborted, released;
+	bool opened, answered, shut, aborted, released;
 	uint8_t *got; /* what the guest sent */
 	size_t n_got, cap_got;
 	unsigned writes, urgent;
@@ -56,7 +56,8 @@ struct lab {
 	struct stack *st;
 	uint64_t now;
 	/* ops */
-	bool refuse; /* filter */
+	bool refuse;     /* filter */
+	bool check_only; /* what the guest sends is compared with far_byte, not kept */
 	int open_ret, dns_ret;
 	unsigned allocs_left;
 	uint32_t room; /* of new flows */
@@ -95,7 +96,7 @@ far_of(struct tcp_flow *f)
 	return CONTAINER_OF(f, struct far_flow, f)->far;
 }
 
-/* --- ops -------------------------------------------------------------------------------------- */
+/* --- ops ---------------------------------------------------------------------------------- */
 
 static void
 op_wake(struct stack *st)
@@ -162,11 +163,17 @@ op_room(struct stack *st, struct tcp_flow *f)
 static int
 op_write(struct stack *st, struct tcp_flow *f, const struct iovec *v, int n, bool urgent)
 {
-	(void)st;
 	struct far *far = far_of(f);
 	if (far->err)
 		return -far->err;
 	for (int i = 0; i < n; i++) {
+		if (lab_of(st)->check_only) {
+			const uint8_t *p = v[i].iov_base;
+			for (size_t j = 0; j < v[i].iov_len; j++)
+				assert_int_equal(p[j], far_byte(far->n_got + j));
+			far->n_got += v[i].iov_len;
+			continue;
+		}
 		if (far->n_got + v[i].iov_len > far->cap_got) {
 			far->cap_got = (far->n_got + v[i].iov_len) * 2;
 			far->got = realloc(far->got, far->cap_got);
@@ -260,7 +267,7 @@ static const struct stack_ops lab_ops = {
         .dns_cancel = op_dns_cancel,
 };
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 static int
 lab_setup(void **state)
@@ -344,7 +351,7 @@ lab_teardown(void **state)
 
 #define LAB_TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
-/* --- in --------------------------------------------------------------------------------------- */
+/* --- in ----------------------------------------------------------------------------------- */
 
 /* s with everything filled in but the checksum; `bad`: spoil that. */
 static inline void
@@ -372,7 +379,7 @@ lab_end(struct lab *l)
 	lab_release(l);
 }
 
-/* --- out -------------------------------------------------------------------------------------- */
+/* --- out ---------------------------------------------------------------------------------- */
 
 static size_t
 no_head(const struct emit *e, size_t len)
@@ -427,8 +434,7 @@ lab_pass(struct lab *l, uint64_t ms)
 	wheel_advance(&l->wheel, end);
 }
 
-/* --- one connection, from the guest's side -------------------------------------------------------
- */
+/* --- one connection, from the guest's side ------------------------------------------------ */
 
 struct conn {
 	struct lab *l;
