@@ -31,8 +31,8 @@ struct ws_out {        /* what pull writes into */
 	uint8_t *p;    /* the output buffer */
 	size_t cap;    /* its size: never write beyond */
 	size_t budget; /* stop once this many bytes are in; the last frame may run over */
-	size_t n;      /* bytes written: raised by pull, what of the queue goes first is there already */
-	bool masked;   /* frames must be masked (client role) */
+	size_t n; /* bytes written: raised by pull, what of the queue goes first is there already */
+	bool masked; /* frames must be masked (client role) */
 };
 
 struct ws_ops {

@@ -531,6 +531,15 @@ drained_at_once(void **state)
 	RIG_UNTIL(&rig, done);
 }
 
+static void
+not_a_socket(void **state)
+{
+	(void)state;
+	assert_true(server_adopt(rig.s, -1) < 0);
+	assert_int_equal(server_connections(rig.s), 0);
+	rig_spin(&rig, 5);
+}
+
 /* rig_close demands that nothing is left. */
 static void
 free_with_everything_open(void **state)
@@ -572,6 +581,7 @@ main(void)
 	        T(one_request_a_connection),
 	        T(draining),
 	        T(drained_at_once),
+	        T(not_a_socket),
 	        T(free_with_everything_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
