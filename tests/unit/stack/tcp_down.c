@@ -104,7 +104,7 @@ test_guest_window(void **state)
 	conn_send(&c, TCPF_ACK, NULL, 0);
 	far_say(&c, 20000);
 	lab_pull(l);
-	assert_int_equal(assert_run(&c, first, 0), 5000 / 536 * 536 + 5000 % 536);
+	assert_int_equal(assert_run(&c, first, 0), 9 * 536); /* whole ones */
 	conn_ack(&c, first + 536); /* opens by one segment */
 	assert_int_equal(l->n, 1);
 	assert_int_equal(l->seg[0].payload.n, 536);
@@ -113,7 +113,7 @@ test_guest_window(void **state)
 	assert_int_equal(conn_ack(&c, first + 536 + 100), 0);
 	/* Window shut, everything acknowledged: probes. */
 	c.window = 0;
-	assert_int_equal(conn_ack(&c, first + 5536), 0);
+	assert_int_equal(conn_ack(&c, first + 5360), 0);
 	uint64_t wait = 200;
 	for (unsigned i = 0; i < 5; i++, wait *= 2) {
 		lab_pass(l, wait - 1);
@@ -129,7 +129,7 @@ test_guest_window(void **state)
 	assert_int_equal(l->seg[0].payload.n, 100);
 	c.window = 65535;
 	conn_ack(&c, c.ack + 100);
-	assert_int_equal(assert_run(&c, first, 5636), 20000);
+	assert_int_equal(assert_run(&c, first, 5460), 20000);
 	assert_int_equal(l->stats.tcp_retransmits, 0);
 }
 
