@@ -114,6 +114,10 @@ void hconn_on_data(struct hconn *c, uint8_t *p, size_t n);
 void hconn_on_writable(struct hconn *c);
 void hconn_on_failed(struct hconn *c, struct span why); /* never got up */
 void hconn_on_closed(struct hconn *c);
+/* Between hconn.c and hconn_out.c. */
+void hconn_dirty(struct hconn *c);        /* flush it at the end of the turn */
+bool hconn_send_records(struct hconn *c); /* false when some still wait, or it is lost */
+bool hconn_records_wait(const struct hconn *c);
 void hconn_flush(struct hconn *c);
 void hconn_reap(struct hconn *c);
 

@@ -148,7 +148,7 @@ serve_http(int fd, const struct job *job)
 	        .tls_key = job->key,
 	};
 	struct side e = {.job = job};
-	struct transport *t;
+	struct transport *t = NULL;
 	struct worker w;
 	struct log log;
 	struct err err;
