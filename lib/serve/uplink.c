@@ -41,6 +41,11 @@ filter(struct stack *st, uint8_t proto, const struct endpoint *dst)
 	struct uplink *up = uplink_of(st);
 	struct egress_query q = {.dst = *dst, .proto = proto, .ask = EGRESS_ASK_FILTER};
 	bool allow = egress_addr(up->svc->app->egress, &q, NULL).allow;
+	/* The gateway's address is ours wherever else it may exist; only a forward leads on. */
+	if (allow && ip_eq(&dst->ip, &up->svc->stack_conf.gateway)) {
+		q.ask = EGRESS_ASK_POLICY;
+		allow = egress_addr(up->svc->app->egress, &q, NULL).forward != NULL;
+	}
 	up->denied += !allow;
 	return allow;
 }
