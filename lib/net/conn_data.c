@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 
 #define WRITE_IOV 32
-#define SKB_COST 1280   /* what the kernel charges for a small write beyond its bytes */
+#define SKB_COST 1280 /* what the kernel charges for a small write beyond its bytes */
+#define WIDEN_FROM (64u << 10)
+#define WIDEN_MOST (16u << 20)
 #define ASK_AGAIN 16384 /* so many bytes later, what the kernel said is old */
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -231,6 +233,26 @@ recv_some(const struct conn *c, const struct iovec *iov, int n, int flags)
 	return k < 0 ? -errno : k;
 }
 
+/* The kernel makes its receive buffer larger as the reader takes bytes out quickly. Ours only
+ * peeks, and lets go a round trip of the guest later, so the buffer would stay small and be full of
+ * bytes on their way to the guest. A low-water mark raises it without locking its size (tcp_rmem
+ * bounds it), and is itself set back at once. */
+static bool
+widen(struct conn *c, uint32_t unacked)
+{
+	int size = 0, low = (int)(unacked * 2), one = 1;
+	socklen_t n = sizeof size;
+	uint32_t most = c->net->conf.recv_max ? c->net->conf.recv_max : WIDEN_MOST;
+	if (unacked < WIDEN_FROM || unacked > most / 4)
+		return false;
+	if (getsockopt(c->poll.fd, SOL_SOCKET, SO_RCVBUF, &size, &n) < 0 || size >= low * 2)
+		return false;
+	if (setsockopt(c->poll.fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low) < 0)
+		return false;
+	setsockopt(c->poll.fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
+	return true;
+}
+
 static ssize_t
 peek_kernel(struct conn *c, uint32_t off, const struct iovec *iov, int n)
 {
@@ -240,6 +262,8 @@ peek_kernel(struct conn *c, uint32_t off, const struct iovec *iov, int n)
 		return -errno;
 	c->peek_off = off;
 	ssize_t k = recv_some(c, iov, n, MSG_PEEK);
+	if (k == -EAGAIN && widen(c, off))
+		k = recv_some(c, iov, n, MSG_PEEK);
 	if (k > 0)
 		c->peek_off += (uint32_t)k;
 	else if (k == 0 && off == 0)

@@ -468,7 +468,7 @@ pull(struct stack *st, struct sched_ent *ent, struct emit *e, size_t bytes, uint
 	pace_account(f);
 	tcp_watch(f, false);
 	tcp_arm(f);
-	*more = t.full || tcp_can_send(f);
+	*more = tcp_can_send(f); /* not just t.full: upstream may have run dry in the last slots */
 	return e->n - before;
 }
 
