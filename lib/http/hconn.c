@@ -78,6 +78,11 @@ hconn_accept(struct hconn *c, struct lws_vhost *vh, int fd, bool tls)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
+	if (fd >= c->t->fd_end) { /* libwebsockets would log five lines about it */
+		close(fd);
+		destroy(c);
+		return -EMFILE;
+	}
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
 		endpoint_from_sockaddr((struct sockaddr *)&ss, &c->peer);
 	set_socket(c, fd);

@@ -35,6 +35,7 @@ struct transport {
 	struct later reap;
 	struct list dirty; /* connections with something to send */
 	struct list dying; /* connections to close */
+	int fd_end;        /* descriptors from here on do not fit its tables */
 	uint8_t *arena;    /* LWS_PRE + TRANSPORT_OUT */
 	char *ca_file;
 };

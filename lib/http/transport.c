@@ -15,6 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define READ_MOST (256u << 10)
 #define NEVER_SECS 86400 /* for timers of libwebsockets that ours make pointless */
@@ -141,6 +142,7 @@ transport_open(
 	lws_log = &w->log;
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
 	worker_hook(w, &t->hook);
+	t->fd_end = getdtablesize();
 	t->cx = new_context(t);
 	if (!t->cx) {
 		transport_close(t);
