@@ -14,7 +14,8 @@
 enum {
 	PORT_DNS = 53,
 	QUESTION_MOST = DNSNAME_MOST + 4,
-	SPARE = 64, /* asked beyond the limit, for what a cache may answer */
+	OPT_SIZE = 1232, /* what a query of any guest may have */
+	SPARE = 64,      /* asked beyond the limit, for what a cache may answer */
 };
 
 struct wait {
@@ -71,7 +72,7 @@ refusal(uint8_t out[DNS_REFUSAL_MOST], const struct dnsmsg *q, int err)
 	int rcode = rcode_of(err);
 	dns_put_reply(&w, q, rcode & DNS_RCODE);
 	if (q->has_opt)
-		dns_put_opt(&w, DNS_UDP_LEAST, (uint16_t)rcode, q->opt_do);
+		dns_put_opt(&w, OPT_SIZE, (uint16_t)rcode, q->opt_do);
 	return wr_len(&w);
 }
 
