@@ -123,6 +123,12 @@ test: ## install what is missing, build all variants and run every test
 	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=asan all helpers
 	$(Q)tests/run
 
+.PHONY: demo
+demo: ## install what is missing, build, start the service and show it working
+	$(Q)tests/deps build demo
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)deploy/demo
+
 .PHONY: helpers
 helpers: $(HELPER_BIN)
 
