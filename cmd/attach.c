@@ -3,7 +3,7 @@
  * One loop of connections, written from top to bottom: dial, run until the tunnel ends, say so,
  * wait a little longer than the last time, again. The bridge stays over all of them. */
 #include "cmd/cmd.h"
-#include "cmd/dial.h"
+#include "cmd/dialflags.h"
 
 #include "base/crypto.h"
 #include "base/jout.h"
@@ -464,8 +464,9 @@ cmd_attach(int argc, char **argv)
 	}
 	if (r == 0 && (!what || strcmp(what, "tap") != 0 || !a->ifname))
 		r = cmd_usage("attach", "say 'tap' and the name of the interface");
-	if (r == 0)
-		r = dial_check(&a->dial, "attach");
+	struct err e = {0};
+	if (r == 0 && dial_check(&a->dial, &e))
+		r = cmd_usage("attach", "%s", e.text);
 	if (r == 0)
 		r = read_link(a);
 	if (r == 0) {

@@ -291,6 +291,9 @@ hconn_reap(struct hconn *c)
 void
 hconn_on_failed(struct hconn *c, struct span why)
 {
+	/* libwebsockets says this for a refused connection too, and no more */
+	if (span_is(why, "closed before established"))
+		why = SPAN_LIT("the connection was refused, or ended before it was established");
 	if (!c->why && why.n)
 		c->why = span_dup(why);
 	c->wsi = NULL;

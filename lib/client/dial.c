@@ -1,6 +1,4 @@
-#include "cmd/dial.h"
-
-#include "cmd/cmd.h"
+#include "client/dial.h"
 
 #include "net/worker.h"
 
@@ -26,19 +24,21 @@ read_token(struct dial *d)
 }
 
 int
-dial_check(struct dial *d, const char *cmd)
+dial_check(struct dial *d, struct err *e)
 {
-	struct err e = {0};
-	if (url_parse(d->url, &d->at, &e) < 0)
-		return cmd_usage(cmd, "%s", e.text);
+	if (url_parse(d->url, &d->at, e) < 0)
+		return EXIT_USAGE;
 	if (!url_for_tunnel(&d->at))
-		return cmd_usage(cmd, "the URL is too long");
-	if (strcmp(d->via, "query") && strcmp(d->via, "subprotocol") && strcmp(d->via, "header"))
-		return cmd_usage(
-		        cmd, "--token-via is query, subprotocol or header, not '%s'", d->via);
-	if (d->token && d->token[0] == '@' && !read_token(d))
-		return cmd_usage(cmd, "no token in the file '%s'", d->token + 1);
-	return 0;
+		err_set(e, -EINVAL, "the URL '%.200s' is too long", d->url);
+	else if (strcmp(d->via, "query") && strcmp(d->via, "subprotocol") &&
+	         strcmp(d->via, "header"))
+		err_set(e, -EINVAL, "a token goes by query, subprotocol or header, not by '%s'",
+		        d->via);
+	else if (d->token && d->token[0] == '@' && !read_token(d))
+		err_set(e, -EINVAL, "there is no token in the file '%s'", d->token + 1);
+	else
+		return 0;
+	return EXIT_USAGE;
 }
 
 static int
