@@ -189,7 +189,7 @@ read_given(struct given *g)
 	enum verdict v = translate(g);
 	if (v != SAYS)
 		return v;
-	struct value_in in = {.text = g->text, .unit = g->row->unit};
+	struct value_in in = {.text = g->text, .unit = g->row->unit, .raw = (f & ENV_RAW) != 0};
 	int r = load_value(g->ld, g->slot, &in, false, &e);
 	if (r == -ERANGE && f & ENV_CLAMP) {
 		clamp(g);

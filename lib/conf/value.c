@@ -112,7 +112,7 @@ static int
 read_text(const struct in *p, void *field)
 {
 	struct span s = p->in->text;
-	if (!printable(s))
+	if (!p->in->raw && !printable(s))
 		return err_set(p->e, -EINVAL, "must not contain control characters");
 	int r = s.n && p->o->item ? p->o->item(s, p->e) : 0;
 	if (r == 0)

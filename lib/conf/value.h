@@ -14,6 +14,7 @@ struct value_in {
 	struct span text;
 	uint32_t unit; /* of a bare MSEC number; 0: the row's */
 	uint32_t line; /* LIST: remembered with each item */
+	bool raw;      /* STR, PATH: control characters too */
 };
 
 /* A LIST is appended to and becomes `set`; every other type is replaced. */
