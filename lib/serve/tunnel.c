@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LINGER_MS 1000 /* for the client's Close after ours */
+#define LINGER_MS 1000         /* for the client's Close after ours */
+#define SHUTDOWN_LINGER_MS 250 /* who waits for our end may not wait long */
 #define PONG_STALL_MS 1000
 #define READ_MOST (256u << 10) /* what one read may bring */
 #define FRAME_HEAD(len) (wsframe_head_len((len) + L2TUN_HEAD, false) + L2TUN_HEAD)
@@ -61,7 +62,8 @@ close_saying(struct tunnel *t, enum reason why, const char *text)
 	wheel_del(&t->svc->w->wheel, &t->tick);
 	if (row->l2_error)
 		send_error(t, row->l2_error, text);
-	ws_close(&t->ws, row->ws_code, text, LINGER_MS);
+	ws_close(&t->ws, row->ws_code, text,
+	        why == R_shutting_down ? SHUTDOWN_LINGER_MS : LINGER_MS);
 }
 
 void

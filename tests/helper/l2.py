@@ -5,6 +5,8 @@ Tests import everything (`from l2 import *`); the server is named by AERO_PORT a
 As a program: `l2.py upgrades < TABLE`, see upgrades()."""
 import base64
 import hashlib
+import hmac
+import json
 import os
 import re
 import select
@@ -515,6 +517,41 @@ def upgrades(lines):
             bad.append('row %d: %s\n  counted %s\n  wanted  %s' % (
                 n, line.strip(), sorted(moved), sorted(counters_of(reason))))
     return bad
+
+
+def table(text):
+    wrong = upgrades(text.strip().splitlines())
+    assert not wrong, '\n' + '\n'.join(wrong)
+
+
+# --- credentials ----------------------------------------------------------------------------------
+
+def b64u(data):
+    return base64.urlsafe_b64encode(data).rstrip(b'=').decode()
+
+
+def signed(text, secret):
+    return text + '.' + b64u(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())
+
+
+def now():
+    return int(time.time())
+
+
+def session(secret, sid='s1', exp=60, raw=None, **members):
+    """A session cookie; exp in seconds from now; raw: the payload's JSON text instead."""
+    if raw is None:
+        raw = json.dumps({'v': 1, 'sid': sid, 'exp': now() + exp, **members})
+    return signed(b64u(raw.encode()), secret)
+
+
+def jwt(secret, exp=60, head=None, raw=None, drop=(), **claims):
+    """A JWT; claims added to sid, iat and exp; head, raw: the parts' JSON texts instead."""
+    if raw is None:
+        all_ = {'sid': 'j1', 'iat': now(), 'exp': now() + exp, **claims}
+        raw = json.dumps({k: v for k, v in all_.items() if k not in drop})
+    head = '{"alg":"HS256","typ":"JWT"}' if head is None else head
+    return signed(b64u(head.encode()) + '.' + b64u(raw.encode()), secret)
 
 
 if __name__ == '__main__':
