@@ -79,11 +79,11 @@ new_flow(struct stack *st)
 }
 
 static uint32_t
-connects_to(const struct stack *st, const struct endpoint *remote)
+connects_to(const struct stack *st, const struct ip *remote)
 {
 	uint32_t n = 0;
 	LIST_FOR_EACH (it, &st->tcp.half_open)
-		n += endpoint_eq(&LIST_ENTRY(it, struct tcp_flow, link)->remote, remote);
+		n += ip_eq(&LIST_ENTRY(it, struct tcp_flow, link)->remote.ip, remote);
 	return n;
 }
 
@@ -93,7 +93,7 @@ may_connect(struct stack *st, const struct endpoint *remote)
 {
 	const struct stack_conf *c = conf_of(st);
 	uint32_t n = st->tcp.n_half_open;
-	if (n >= c->tcp_max_half_open_to && connects_to(st, remote) >= c->tcp_max_half_open_to)
+	if (n >= c->tcp_max_half_open_to && connects_to(st, &remote->ip) >= c->tcp_max_half_open_to)
 		return false;
 	if (n < c->tcp_max_half_open)
 		return true;
