@@ -7,6 +7,7 @@
 #include "stack/udp.h"
 #include "wire/arp.h"
 #include "wire/checksum.h"
+#include "wire/dhcp.h"
 #include "wire/dns.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
@@ -517,20 +518,52 @@ echo_frame(struct lab *l)
 }
 
 static void
+dhcp_frame(struct lab *l)
+{
+	uint8_t d[1024];
+	uint8_t b = rd_u8(&l->in);
+	struct ip src = b & 0x80 ? l->conf.guest : ip4(0), dst = ip4(UINT32_MAX);
+	struct ippkt k = {.src = src, .dst = dst, .proto = IPPROTO_UDP, .ttl = 64};
+	struct wr w = wr_init(d + UDP_HEAD, sizeof d - UDP_HEAD);
+	struct dhcp m = {.op = DHCP_FROM_CLIENT, .type = b & 15, .chaddr = {{2, 2, 2, 2, 2, 2}}};
+	m.ciaddr = b & 0x40 ? some_ip(l) : ip4(0);
+	dhcp_begin(&w, &m);
+	if (b & 0x20) {
+		struct ip want = some_ip(l), server = some_ip(l);
+		dhcp_opt_ip(&w, DHCP_OPT_REQUESTED, &want);
+		dhcp_opt_ip(&w, DHCP_OPT_SERVER, &server);
+	}
+	if (b & 0x10)
+		dhcp_opt_u16(&w, DHCP_OPT_MAX_SIZE, rd_u16(&l->in));
+	dhcp_opt(&w, DHCP_OPT_PARAMS, span_first(some_bytes(l), 255));
+	dhcp_end(&w);
+	udp_put(d, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, &src, &dst, wr_len(&w),
+	        checksum_sum(d + UDP_HEAD, wr_len(&w)));
+	give_ip(l, &k, d, UDP_HEAD + wr_len(&w));
+}
+
+static size_t
+put_question(struct lab *l, struct wr *w)
+{
+	struct dnsname name;
+	dnsname_parse(SPAN_LIT("example.org"), &name);
+	dns_put_query(w, rd_u8(&l->in), DNS_RD, &name, rd_u8(&l->in));
+	uint8_t b = rd_u8(&l->in);
+	if (b)
+		dns_put_opt(w, (uint16_t)(b * 32), 0, false);
+	return wr_len(w);
+}
+
+static void
 dns_frame(struct lab *l)
 {
 	uint8_t d[1024];
 	struct ip src = some_guest(l), dst = l->conf.gateway;
 	struct ippkt k = {.src = src, .dst = dst, .proto = IPPROTO_UDP, .ttl = 64};
-	struct dnsname name;
 	struct wr w = wr_init(d + UDP_HEAD, sizeof d - UDP_HEAD);
-	dnsname_parse(SPAN_LIT("example.org"), &name);
-	dns_put_query(&w, rd_u8(&l->in), DNS_RD, &name, rd_u8(&l->in));
-	uint8_t b = rd_u8(&l->in);
-	if (b)
-		dns_put_opt(&w, (uint16_t)(b * 32), 0, false);
-	udp_put(d, 4000, 53, &src, &dst, wr_len(&w), checksum_sum(d + UDP_HEAD, wr_len(&w)));
-	give_ip(l, &k, d, UDP_HEAD + wr_len(&w));
+	size_t n = put_question(l, &w);
+	udp_put(d, 4000, 53, &src, &dst, n, checksum_sum(d + UDP_HEAD, n));
+	give_ip(l, &k, d, UDP_HEAD + n);
 }
 
 /* Mostly what an honest guest would send next on that port, a little off now and then. */
@@ -572,7 +605,13 @@ tcp_frame(struct lab *l)
 			s.opt.sack[i].right = s.opt.sack[i].left + rd_u8(&l->in) * 64u;
 		}
 	}
+	uint8_t ask[600];
 	s.payload = some_bytes(l);
+	if (s.payload.n == 1 && n->dport == 53) {
+		struct wr w = wr_init(ask + 2, sizeof ask - 2);
+		put16(ask, (uint16_t)put_question(l, &w));
+		s.payload = span(ask, 2 + wr_len(&w));
+	}
 	struct ippkt k = {.src = l->conf.guest, .dst = n->dst, .proto = IPPROTO_TCP, .ttl = 64};
 	size_t head =
 	        tcp_put(d, &s, &k.src, &k.dst, s.payload.n, checksum_sum(s.payload.p, s.payload.n));
@@ -733,7 +772,7 @@ between(struct lab *l, void (*f)(struct lab *))
 }
 
 static void (*const from_guest[])(struct lab *) = {raw_frame, arp_frame, ip_frame, fragments,
-        udp_frame, echo_frame, dns_frame, tcp_frame, tcp_frame, tcp_frame};
+        udp_frame, echo_frame, dns_frame, dhcp_frame, tcp_frame, tcp_frame, tcp_frame};
 static void (*const from_world[])(struct lab *) = {tcp_news, tcp_news, tcp_news, udp_news,
         ping_news, dns_news, pass_time, change_mood, pull_some, pull_some, measure};
 
@@ -742,6 +781,7 @@ static void (*const from_world[])(struct lab *) = {tcp_news, tcp_news, tcp_news,
 static void
 configure(struct lab *l)
 {
+	static const struct ip ntp = {{[10] = 0xff, 0xff, 192, 0, 2, 1}};
 	uint8_t b = rd_u8(&l->in);
 	l->conf = (struct stack_conf){
 	        .gateway_mac = {{2, 0, 0, 0, 0, 1}},
@@ -752,8 +792,12 @@ configure(struct lab *l)
 	        .max_frame = b & 2 ? 2048 : 300,
 	        .lease_s = 86400,
 	        .domain = "example.org",
-	        .hostname = "",
-	        .wpad = "",
+	        .hostname = "vm",
+	        .search = SPAN_LIT("\7example\3org"),
+	        .routes = SPAN_LIT("\x10\xc0\xa8\x0a\x00\x02\x02"),
+	        .ntp = &ntp,
+	        .n_ntp = 1,
+	        .wpad = "http://wpad/",
 	        .pad_frames = b & 4,
 	        .tcp_max_flows = b & 8 ? 3 : 64,
 	        .tcp_max_half_open = b & 8 ? 2 : 32,
