@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -25,6 +26,8 @@ struct parent {
 	struct shard shard;
 	struct log log;
 	struct endpoint at;
+	char *version,
+	        *revision; /* of the start: a reload frees the configuration they came from */
 };
 
 static int
@@ -152,12 +155,14 @@ static int
 open_shard(struct parent *p, struct err *e)
 {
 	const struct version_conf *v = &p->app->l2->version;
+	p->version = xstrdup(v->version);
+	p->revision = xstrdup(v->git_sha);
 	struct shard_conf c = {
 	        .workers = (uint32_t)p->sup.workers,
 	        .limit_slots = LIMIT_SLOTS,
 	        .extra = sizeof(struct supervisor_load) * (size_t)p->sup.workers,
-	        .version = v->version,
-	        .revision = v->git_sha,
+	        .version = p->version,
+	        .revision = p->revision,
 	};
 	int rc = shard_new(&p->shard, &c);
 	if (rc < 0)
@@ -206,5 +211,7 @@ run_service(const struct run_spec *spec, struct err *e)
 		shard_free(&p.shard);
 	}
 	app_free(p.app);
+	free(p.version);
+	free(p.revision);
 	return rc;
 }
