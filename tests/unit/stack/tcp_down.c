@@ -105,7 +105,7 @@ test_guest_window(void **state)
 	far_say(&c, 20000);
 	lab_pull(l);
 	assert_int_equal(assert_run(&c, first, 0), 9 * 536); /* whole ones */
-	conn_ack(&c, first + 536); /* opens by one segment */
+	conn_ack(&c, first + 536);                           /* opens by one segment */
 	assert_int_equal(l->n, 1);
 	assert_int_equal(l->seg[0].payload.n, 536);
 	/* A crumb of window is left alone while something is under way. */
