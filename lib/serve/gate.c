@@ -73,20 +73,26 @@ count_refusal(struct l2svc *s, const struct door_result *d)
 }
 
 static void
-log_refusal(struct l2svc *s, const struct door_result *d, const char *reason, const struct head *h)
+log_refusal(struct l2svc *s, enum log_level level, const struct door_result *d, const char *reason,
+        const struct head *h)
 {
 	struct span origin = head_first(h, "origin");
 	struct span sid = span_first(d->auth.sid, GATE_SID_TEXT);
-	log_warn(&s->w->log, "rejected l2 websocket upgrade", kv_str("reason", reason),
-	        kv_str("note", d->auth.note),
-	        kv_span("origin", origin.n ? origin : SPAN_LIT("<missing>")),
-	        kv_span("host", d->host.raw),
-	        kv_str("auth_mode", auth_mode_name(s->app->door.auth.mode)),
-	        kv_span("auth_sid", sid.n ? sid : SPAN_LIT("none")),
-	        kv_bool("token_present", d->auth.token_present),
-	        kv_bool("cookie_present", d->auth.cookie_present),
-	        kv_ip("client_ip", &d->client.ip),
-	        kv_str("client_ip_source", clientip_source_name(d->client.source)));
+	bool by_auth = d->refusal.why == REFUSAL_AUTH;
+	char event[96];
+	snprintf(event, sizeof event, "rejected l2 websocket upgrade%s", d->auth.note);
+	log_write(&s->w->log, level, event,
+	        LOG_KV(kv_str("reason", reason),
+	                kv_span("origin", origin.n ? origin : SPAN_LIT("<missing>")),
+	                kv_span("host", d->host.raw),
+	                kv_str("auth_mode", auth_mode_name(s->app->door.auth.mode)),
+	                kv_str("auth_reject_reason",
+	                        by_auth ? auth_reject_name(d->auth.reject) : "none"),
+	                kv_span("auth_sid", sid.n ? sid : SPAN_LIT("none")),
+	                kv_bool("token_present", d->auth.token_present),
+	                kv_bool("cookie_present", d->auth.cookie_present),
+	                kv_ip("client_ip", &d->client.ip),
+	                kv_str("client_ip_source", clientip_source_name(d->client.source))));
 }
 
 static void
@@ -97,7 +103,7 @@ refuse(struct l2svc *s, struct req *r, const struct door_result *d, const struct
 	buf_adds(&body, d->refusal.text);
 	buf_add(&body, span_first(d->refusal.detail, 4096));
 	count_refusal(s, d);
-	log_refusal(s, d, d->refusal.label, h);
+	log_refusal(s, LOG_WARN, d, d->refusal.label, h);
 	reply_text(r, d->refusal.status, buf_span(&body));
 	buf_fini(&body);
 }
@@ -109,15 +115,27 @@ struct full {
 	const char *body, *label;
 	enum metric counters[4];
 	int n;
+	enum log_level level;
 };
 
 static const struct full full_ip = {"max connections per ip exceeded",
-        "max_connections_per_ip_exceeded", {M_L2_UPGRADE_IP_LIMIT}, 1};
-static const struct full full_total = {
-        "max connections exceeded", "max_connections_exceeded", {M_L2_UPGRADE_REJECT_MAX}, 1};
+        "max_connections_per_ip_exceeded", {M_L2_UPGRADE_IP_LIMIT}, 1, LOG_WARN};
+static const struct full full_total = {"max connections exceeded", "max_connections_exceeded",
+        {M_L2_UPGRADE_REJECT_MAX}, 1, LOG_INFO};
 static const struct full full_sid = {"quota_connections: max connections per session exceeded",
         "max_connections_per_session_exceeded",
-        {M_L2_UPGRADE_REJECT_PER_SESSION, M_L2_SESSION_CONNECTION_DENIED}, 2};
+        {M_L2_UPGRADE_REJECT_PER_SESSION, M_L2_SESSION_CONNECTION_DENIED}, 2, LOG_WARN};
+
+static void
+log_full_ip(struct l2svc *s, const struct clientip *c)
+{
+	struct span ip = span(c->ip.b, sizeof c->ip.b);
+	log_warn(&s->w->log, "rejecting l2 upgrade: per-IP connection limit exceeded",
+	        kv_ip("client_ip", &c->ip),
+	        kv_str("client_ip_source", clientip_source_name(c->source)),
+	        kv_u64("max_connections_per_ip", s->app->l2->limits.max_connections_per_ip),
+	        kv_u64("active_connections", limit_active(s->shard, LIMIT_IP, ip)));
+}
 
 static void
 refuse_full(struct l2svc *s, struct req *r, const struct full *f, const struct door_result *d,
@@ -126,7 +144,10 @@ refuse_full(struct l2svc *s, struct req *r, const struct full *f, const struct d
 	count(s, M_L2_UPGRADE_REJECTED);
 	for (int i = 0; i < f->n; i++)
 		count(s, f->counters[i]);
-	log_refusal(s, d, f->label, h);
+	if (f == &full_ip)
+		log_full_ip(s, &d->client);
+	else
+		log_refusal(s, f->level, d, f->label, h);
 	reply_text(r, 429, span_str(f->body));
 }
 

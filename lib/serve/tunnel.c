@@ -37,6 +37,16 @@ limits_of(const struct tunnel *t)
 	return (struct l2tun_limits){c->max_frame_payload, c->max_control_payload};
 }
 
+/* Once for many frames, and before anybody can learn of the end. */
+static void
+tell_received(struct tunnel *t)
+{
+	count(t, M_L2_FRAMES_RX, t->frames_rx - t->told_frames_rx);
+	count(t, M_L2_BYTES_RX, t->bytes_rx - t->told_bytes_rx);
+	t->told_frames_rx = t->frames_rx;
+	t->told_bytes_rx = t->bytes_rx;
+}
+
 /* --- closing ------------------------------------------------------------------------------------
  */
 
@@ -59,6 +69,7 @@ close_saying(struct tunnel *t, enum reason why, const char *text)
 		return;
 	t->closing = true;
 	t->reason = why;
+	tell_received(t);
 	wheel_del(&t->svc->w->wheel, &t->tick);
 	if (row->l2_error)
 		send_error(t, row->l2_error, text);
@@ -177,20 +188,11 @@ on_control(struct ws *ws, bool ping, struct span payload)
 }
 
 static void
-flush_counts(struct tunnel *t, uint64_t frames, uint64_t bytes)
-{
-	count(t, M_L2_FRAMES_RX, t->frames_rx - frames);
-	count(t, M_L2_BYTES_RX, t->bytes_rx - bytes);
-}
-
-static void
 on_batch_end(struct ws *ws)
 {
 	struct tunnel *t = CONTAINER_OF(ws, struct tunnel, ws);
 	stack_rx_end(t->up.stack, worker_now(t->svc->w));
-	flush_counts(t, t->told_frames_rx, t->told_bytes_rx);
-	t->told_frames_rx = t->frames_rx;
-	t->told_bytes_rx = t->bytes_rx;
+	tell_received(t);
 }
 
 /* --- to the client ------------------------------------------------------------------------------
@@ -436,6 +438,7 @@ on_closed(struct ws *ws, uint16_t code, struct span reason)
 	if (!t->closing)
 		t->reason = reason_of_code(code);
 	t->closing = true;
+	tell_received(t);
 	wheel_del(&svc->w->wheel, &t->tick);
 	stack_totals(t->up.stack, &sum);
 	log_end(t, code, &sum, worker_now(svc->w));

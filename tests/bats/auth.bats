@@ -253,8 +253,8 @@ start() { aero_start --origin.open=yes "$@"; }
 		    {}, dict(aud='aud'), dict(iss='iss'), dict(ok, aud='AUD'), dict(ok, aud='au'), dict(ok, iss=' iss'), dict(ok, aud=['aud']))]
 		table('\n'.join(rows))
 	E
-	grep -q 'jwt audience mismatch' "$BATS_TEST_TMPDIR/aero.err"
-	grep -q 'jwt issuer mismatch' "$BATS_TEST_TMPDIR/aero.err"
+	grep -q 'rejected l2 websocket upgrade (jwt audience mismatch)' "$BATS_TEST_TMPDIR/aero.err"
+	grep -q 'rejected l2 websocket upgrade (jwt issuer mismatch)' "$BATS_TEST_TMPDIR/aero.err"
 }
 
 @test "JWTs: the origin claim, with origins checked and with origins open" {
@@ -356,7 +356,7 @@ start() { aero_start --origin.open=yes "$@"; }
 		        ('auth_invalid', True, False), ('auth_missing', False, False)]
 		for line, (reason, token, cookie) in zip(lines, want):
 		    for field in ('reason=' + reason, 'token_present=%s' % str(token).lower(), 'cookie_present=%s' % str(cookie).lower(),
-		                  'auth_mode=session_or_token', 'auth_sid=none', 'client_ip=127.0.0.1', 'origin=<missing>'):
+		                  'auth_reject_reason=', 'auth_mode=session_or_token', 'auth_sid=none', 'client_ip=127.0.0.1', 'origin=<missing>'):
 		        assert field in line, (field, line)
 		assert 'sid=visible-sid' in log
 	E
