@@ -350,12 +350,11 @@ tunnel_wake(struct tunnel *t)
 {
 	if (t->closing)
 		return;
-	if (!t->waiting_since) {
+	if (!t->waiting_since)
 		t->waiting_since = worker_now(t->svc->w);
-		uint64_t at = t->waiting_since + stall_patience(t);
-		if (!timer_armed(&t->tick) || t->tick.when > at)
-			wheel_add(&t->svc->w->wheel, &t->tick, at);
-	}
+	uint64_t at = t->waiting_since + stall_patience(t); /* a flood makes it sooner */
+	if (!timer_armed(&t->tick) || t->tick.when > at)
+		wheel_add(&t->svc->w->wheel, &t->tick, at);
 	ws_want(&t->ws);
 }
 
