@@ -71,7 +71,7 @@ say(struct guest *g, enum dhcp_type type, uint64_t now)
 	udp_put(p, DHCP_CLIENT_PORT, DHCP_SERVER_PORT, &from, &to, n,
 	        checksum_sum(p + UDP_HEAD, n));
 	g->dhcp.count.sent++;
-	guest_send(g, &to, IPPROTO_UDP, 0, span(p, UDP_HEAD + n), now);
+	guest_send(g, &from, &to, IPPROTO_UDP, 0, span(p, UDP_HEAD + n), now);
 }
 
 static void

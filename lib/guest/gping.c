@@ -28,7 +28,7 @@ gping_send(struct guest *g, const struct ip *dst, uint16_t id, uint16_t seq, siz
 	struct icmpmsg m = {.kind = ICMP_KIND_ECHO, .id = id, .seq = seq};
 	struct ip src = guest_source(g, dst);
 	icmp_put(p, &m, &src, dst, len, checksum_sum(p + ICMP_HEAD, len));
-	int r = guest_send(g, dst, icmp_proto(dst), ttl, span(p, ICMP_HEAD + len), now);
+	int r = guest_send(g, &src, dst, icmp_proto(dst), ttl, span(p, ICMP_HEAD + len), now);
 	free(p);
 	return r;
 }

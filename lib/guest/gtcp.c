@@ -176,7 +176,7 @@ gtcp_reset(struct gtcp *t, uint64_t now)
 	        .flags = TCPF_RST | TCPF_ACK,
 	};
 	size_t n = tcp_put(p, &s, &t->local.ip, &t->remote.ip, 0, 0);
-	guest_send(t->g, &t->remote.ip, IPPROTO_TCP, 0, span(p, n), now);
+	guest_send(t->g, &t->local.ip, &t->remote.ip, IPPROTO_TCP, 0, span(p, n), now);
 }
 
 static bool

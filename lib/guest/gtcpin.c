@@ -212,7 +212,7 @@ static void
 refuse(struct guest *g, const struct ippkt *k, const struct tcpseg *s, uint64_t now)
 {
 	uint8_t p[TCP_HEAD_MOST];
-	if (s->flags & TCPF_RST)
+	if (s->flags & TCPF_RST || !ip_eq(&k->dst, &g->net.addr))
 		return;
 	bool acked = s->flags & TCPF_ACK;
 	struct tcpseg r = {
@@ -223,7 +223,7 @@ refuse(struct guest *g, const struct ippkt *k, const struct tcpseg *s, uint64_t 
 	        .flags = acked ? TCPF_RST : TCPF_RST | TCPF_ACK,
 	};
 	size_t n = tcp_put(p, &r, &k->dst, &k->src, 0, 0);
-	guest_send(g, &k->src, IPPROTO_TCP, 0, span(p, n), now);
+	guest_send(g, &k->dst, &k->src, IPPROTO_TCP, 0, span(p, n), now);
 }
 
 static void

@@ -100,7 +100,8 @@ gudp_send(struct gudp *u, const struct endpoint *to, struct span payload, uint8_
 	if (payload.n)
 		memcpy(p + UDP_HEAD, payload.p, payload.n);
 	udp_put(p, u->port, to->port, &src, &to->ip, payload.n, checksum_sum(payload.p, payload.n));
-	int r = guest_send(u->g, &to->ip, IPPROTO_UDP, ttl, span(p, UDP_HEAD + payload.n), now);
+	int r = guest_send(
+	        u->g, &src, &to->ip, IPPROTO_UDP, ttl, span(p, UDP_HEAD + payload.n), now);
 	free(p);
 	return r;
 }

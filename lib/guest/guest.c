@@ -186,11 +186,11 @@ send_packet(struct guest *g, const struct ippkt *k, struct span piece, uint64_t 
 }
 
 int
-guest_send(struct guest *g, const struct ip *dst, uint8_t proto, uint8_t ttl, struct span l4,
-        uint64_t now)
+guest_send(struct guest *g, const struct ip *src, const struct ip *dst, uint8_t proto, uint8_t ttl,
+        struct span l4, uint64_t now)
 {
 	struct ippkt k = {
-	        .src = guest_source(g, dst),
+	        .src = *src,
 	        .dst = *dst,
 	        .proto = proto,
 	        .ttl = ttl ? ttl : GUEST_TTL,

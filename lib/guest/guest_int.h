@@ -80,8 +80,8 @@ struct ip guest_source(const struct guest *g, const struct ip *dst);
 uint16_t guest_port(struct guest *g); /* the next ephemeral port */
 
 /* Send a datagram, in fragments if it must be. -ENETUNREACH, -ENOBUFS. */
-int guest_send(struct guest *g, const struct ip *dst, uint8_t proto, uint8_t ttl, struct span l4,
-        uint64_t now);
+int guest_send(struct guest *g, const struct ip *src, const struct ip *dst, uint8_t proto,
+        uint8_t ttl, struct span l4, uint64_t now);
 /* Where frames for dst go. FOUND: *out is the address. ASKED: not yet known, being asked for.
  * SILENT: nobody answered, or there is no way there. */
 enum guest_neighbour guest_route(
