@@ -45,6 +45,9 @@ net_down() {
 	done
 }
 
+# The server's port is on the loopback of $H.
+metric() { in_h curl -fsS "$AERO_HTTP/metrics" 2>/dev/null | awk -v n="$1" '$1 == n {print $2}'; }
+
 in_g() { ip netns exec "$G" "$@"; }
 in_h() { ip netns exec "$H" "$@"; }
 in_w() { ip netns exec "$W" "$@"; }
