@@ -145,7 +145,7 @@ check-gen: all ## fail when a generated text is stale
 	$(Q)tests/lint/generated --check $(AERO)
 
 # The services under the names of the programs they replace.
-LINKS := aero-gateway aero-l2-proxy aero-webrtc-udp-relay net-proxy
+LINKS := aero-l2-proxy
 BIN := $(DESTDIR)$(PREFIX)/bin
 SHARE := $(DESTDIR)$(PREFIX)/share
 
