@@ -7,8 +7,11 @@
  * measured interval, its descendants included. One JSON object on stdout.
  *
  *   guestsim MODE --port P [--token T] [--pid PID] [--seconds S] [--flows N] [--rtt MS]
- *            [--drop PPM] [--ack N] [--size BYTES] [--window N] [--rate MBIT]
- *   MODE: down up rr crr udp pingpong synflood idle */
+ *            [--drop PPM] [--ack N] [--size BYTES] [--window N] [--rate MBIT] [--rcvbuf BYTES]
+ *   MODE: down up rr crr udp pingpong synflood idle
+ *         spread: --flows tunnels, each with an echo request to the gateway now and then, --window
+ *         of them under way at a time: what a frame costs when nothing comes in batches
+ *         memory: --flows connections that have carried something and rest */
 #include "base/addr.h"
 #include "base/cursor.h"
 #include "base/enc.h"
@@ -26,7 +29,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -64,7 +69,7 @@ struct flow {
 };
 
 struct opts {
-	int port, pid, flows, rtt_ms, drop_ppm, ack_every, size, window, rate;
+	int port, pid, flows, rtt_ms, drop_ppm, ack_every, size, window, rate, rcvbuf;
 	double seconds;
 	const char *token;
 };
@@ -249,6 +254,8 @@ tunnel_open(const struct opts *o)
 	char req[1024];
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 	reno(fd);
+	if (o->rcvbuf)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &o->rcvbuf, sizeof o->rcvbuf);
 	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
 		die("connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -971,12 +978,99 @@ mode_idle(struct sim *s)
 	        (double)(cpu_of(s->o.pid) - cpu) / 1e6 / s->o.seconds);
 }
 
+/* An echo request to the gateway as one WebSocket message; returns its length. */
+static size_t
+put_echo(struct sim *s, int id)
+{
+	s->tx_n = 0;
+	uint8_t *p = frame(s, 34 + 8 + 56);
+	put_ip(p, 20 + 8 + 56, 1, 0x0a000202);
+	memset(p + 34, 0, 8 + 56);
+	p[34] = 8;
+	put16(p + 38, (uint16_t)id);
+	put16(p + 36, checksum_finish(checksum_sum(p + 34, 8 + 56)));
+	size_t n = s->tx_n;
+	s->tx_n = 0;
+	return n;
+}
+
+/* Every answer is one message, as long as its request less the mask. */
+static void
+mode_spread(struct sim *s)
+{
+	int n = s->o.flows, ep = epoll_create1(EPOLL_CLOEXEC), under_way = 0, next = 0;
+	int *fd = calloc((size_t)n, sizeof *fd);
+	size_t *left = calloc((size_t)n, sizeof *left);
+	static struct epoll_event ev[256];
+	for (int i = 0; i < n; i++) {
+		fd[i] = i ? tunnel_open(&s->o) : s->fd;
+		struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
+		epoll_ctl(ep, EPOLL_CTL_ADD, fd[i], &e);
+	}
+	long pss = s->o.pid ? rss_of(s->o.pid) : 0;
+	size_t len = put_echo(s, 1);
+	struct meter m = meter_start(s);
+	uint64_t end = m.at + (uint64_t)(s->o.seconds * 1e6);
+	int most = s->o.window < n ? s->o.window : n;
+	while (now_us() < end) {
+		while (under_way < most && !left[next]) {
+			if (send(fd[next], s->tx, len, MSG_NOSIGNAL) != (ssize_t)len)
+				die("tunnel");
+			left[next] = len - 4;
+			next = (next + 1) % n;
+			under_way++;
+			s->frames_out++;
+		}
+		int got = epoll_wait(ep, ev, 256, 10);
+		for (int i = 0; i < got; i++) {
+			uint32_t k = ev[i].data.u32;
+			ssize_t r = recv(fd[k], s->rx, RX_BYTES, MSG_DONTWAIT);
+			if (r == 0 || (r < 0 && errno != EAGAIN))
+				die("the server closed a tunnel");
+			if (r < 0 || (left[k] -= (size_t)r))
+				continue;
+			under_way--;
+			s->frames_in++;
+			s->transactions++;
+		}
+	}
+	s->n_flows = n;
+	fprintf(stderr, "guestsim: %d tunnels, %ld kB before traffic\n", n, pss);
+	report(s, "spread", m);
+}
+
+static void
+mode_memory(struct sim *s)
+{
+	uint16_t port = peer('e');
+	for (int i = 0; i < 100; i++)
+		turn(s, 1000, RX_BYTES);
+	long before = rss_of(s->o.pid);
+	for (int i = 0; i < s->n_flows; i++) {
+		open_flow(s, &s->flow[i], INADDR_LOOPBACK, port);
+		while (!s->flow[i].up && !s->flow[i].closed)
+			turn(s, 100000, RX_BYTES);
+		segment(s, &s->flow[i], s->flow[i].snd_nxt, ACK | PSH, NULL, 0, 100);
+		s->flow[i].snd_nxt += 100;
+	}
+	uint64_t until = now_us() + 1000000;
+	while (now_us() < until)
+		turn(s, 10000, RX_BYTES);
+	int up = 0;
+	for (int i = 0; i < s->n_flows; i++)
+		up += s->flow[i].up && s->flow[i].got == 100;
+	long after = rss_of(s->o.pid);
+	printf("{\"mode\":\"memory\",\"flows\":%d,\"answered\":%d,\"pss_before_kb\":%ld,"
+	       "\"pss_after_kb\":%ld,\"bytes_per_flow\":%.0f}\n",
+	        s->n_flows, up, before, after, (double)(after - before) * 1024 / s->n_flows);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct sim *s);
 } modes[] = {{"down", mode_down}, {"up", mode_up}, {"rr", mode_rr}, {"crr", mode_crr},
         {"udp", mode_udp}, {"pingpong", mode_pingpong}, {"synflood", mode_synflood},
-        {"idle", mode_idle}};
+        {"idle", mode_idle}, {"spread", mode_spread}, {"memory", mode_memory}};
 
 static void
 parse_args(struct opts *o, int argc, char **argv)
@@ -984,7 +1078,7 @@ parse_args(struct opts *o, int argc, char **argv)
 	static const struct option longs[] = {{"port", 1, 0, 'p'}, {"token", 1, 0, 't'},
 	        {"pid", 1, 0, 'P'}, {"seconds", 1, 0, 's'}, {"flows", 1, 0, 'f'},
 	        {"rtt", 1, 0, 'r'}, {"drop", 1, 0, 'd'}, {"ack", 1, 0, 'a'}, {"size", 1, 0, 'n'},
-	        {"window", 1, 0, 'w'}, {"rate", 1, 0, 'R'}, {0, 0, 0, 0}};
+	        {"window", 1, 0, 'w'}, {"rate", 1, 0, 'R'}, {"rcvbuf", 1, 0, 'b'}, {0, 0, 0, 0}};
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 'p': o->port = atoi(optarg); break;
@@ -998,6 +1092,7 @@ parse_args(struct opts *o, int argc, char **argv)
 		case 'n': o->size = atoi(optarg); break;
 		case 'w': o->window = atoi(optarg); break;
 		case 'R': o->rate = atoi(optarg); break;
+		case 'b': o->rcvbuf = atoi(optarg); break;
 		default: exit(2);
 		}
 	}
@@ -1014,6 +1109,11 @@ main(int argc, char **argv)
 	parse_args(&s.o, argc - 1, argv + 1);
 	if (s.o.flows < 1 || s.o.flows > MAX_FLOWS - 2)
 		return 2;
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	s.rx = malloc(RX_BYTES);
 	s.tx = malloc(TX_BYTES);
 	s.flow = calloc((size_t)s.o.flows + 2, sizeof *s.flow);
