@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#define MAX_FIELDS 128
-
 static void
 count(struct l2svc *s, enum metric m)
 {
@@ -22,14 +20,15 @@ wall_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static size_t
-fill_head(const struct req *r, struct head_field *field, struct head *h)
+/* server.max-headers bounds them far below what the scratch holds. */
+static void
+fill_head(struct l2svc *s, const struct req *r, struct head *h)
 {
-	unsigned n = 0;
-	while (n < MAX_FIELDS && req_header_at(r, n, &field[n].name, &field[n].value))
+	struct head_field *field = (struct head_field *)(void *)s->w->scratch;
+	unsigned n = 0, most = WORKER_SCRATCH / sizeof *field;
+	while (n < most && req_header_at(r, n, &field[n].name, &field[n].value))
 		n++;
 	*h = (struct head){field, n, req_query(r), req_peer(r)->ip};
-	return n;
 }
 
 static void
@@ -187,12 +186,11 @@ gate_admit(struct l2svc *s, struct req *r, struct gate_pass *pass)
 {
 	static const char no_protocol[] =
 	        "missing required websocket subprotocol \"" L2TUN_PROTOCOL "\"";
-	struct head_field field[MAX_FIELDS];
 	struct head h;
 	const char *body;
 	int status = req_ws_check(r, &body);
 	*pass = (struct gate_pass){0};
-	fill_head(r, field, &h);
+	fill_head(s, r, &h);
 	if (!status && s->draining) {
 		status = 503;
 		body = "shutting down";
