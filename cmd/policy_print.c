@@ -9,8 +9,7 @@
 #define WHERE_CAP 4096
 #define JSON_CAP (4u << 20)
 
-/* --- where a rule was written ------------------------------------------------------------------
- */
+/* --- where a rule was written ------------------------------------------------------------ */
 
 struct origin {
 	const char *option;

@@ -27,8 +27,7 @@ const char help_serve[] =
 #define DEV_LISTEN "server.listen=127.0.0.1:8090"
 #define DEV_TOKEN_BYTES 16
 
-/* --- a developer's machine -----------------------------------------------------------------------
- */
+/* --- a developer's machine --------------------------------------------------------------- */
 
 /* Weaker than anything the caller says: these flags go in front of his. A page of another site may
  * open a socket to loopback too, so even here a client needs the token. */
@@ -66,8 +65,7 @@ say_dev(const struct conf *c, const char *at, bool tls)
 	printf("A guest:    aero attach tap vm0 --url '%s://%s/l2' --token %s\n", ws, at, token);
 }
 
-/* --- running -------------------------------------------------------------------------------------
- */
+/* --- running ----------------------------------------------------------------------------- */
 
 struct serving {
 	struct serve_args args;

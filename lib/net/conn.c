@@ -82,8 +82,7 @@ conn_net_fini(struct conn_net *net)
 	slab_fini(&net->pieces);
 }
 
-/* --- waiting lists: patience is the same for all, so the first in is the first out -------------
- */
+/* --- waiting lists: patience is the same for all, so the first in is the first out ------- */
 
 static void
 queue(struct conn *c, struct list *l, struct timer *t, uint32_t ms)

@@ -69,8 +69,7 @@ count(const struct resolve *r, enum metric m)
 	metric_add(r->conf.shard, m, 1);
 }
 
-/* --- answers -------------------------------------------------------------------------------------
- */
+/* --- answers ----------------------------------------------------------------------------- */
 
 /* Copies, so that no asker sees another's changes; longest TTLs cut. SPAN_NONE for a message that
  * does not bear it. */
@@ -199,8 +198,7 @@ on_give_up(struct timer *t, uint64_t now)
 	answer_all(l, -ETIMEDOUT, SPAN_NONE);
 }
 
-/* --- the hosts file ------------------------------------------------------------------------------
- */
+/* --- the hosts file ---------------------------------------------------------------------- */
 
 static const char *
 hosts_path(const struct resolve *r)
@@ -282,8 +280,7 @@ ask_hosts(struct resolve *r, const struct dnskey *k)
 	return span(w.start, wr_len(&w));
 }
 
-/* --- questions -----------------------------------------------------------------------------------
- */
+/* --- questions --------------------------------------------------------------------------- */
 
 static struct lookup *
 find_lookup(struct resolve *r, const struct dnskey *k, uint64_t h)
@@ -433,8 +430,7 @@ resolve_cancel(struct resolve *r, struct resolve_req *req)
 	free(req);
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------- */
 
 struct resolve_conf *
 resolve_conf(struct resolve *r)

@@ -45,8 +45,7 @@ struct supervisor {
 
 int supervisor_run(struct supervisor *s);
 
-/* --- the child's side of its channel (a SOCK_SEQPACKET socket) ---------------------------------
- */
+/* --- the child's side of its channel (a SOCK_SEQPACKET socket) --------------------------- */
 enum sup_msg {
 	SUP_NONE = 0,     /* nothing now */
 	SUP_SOCKET = 'S', /* *fd is a new client */

@@ -37,8 +37,7 @@ reply_text(struct req *r, int status, struct span body)
 	req_reply(r, status, "text/plain; charset=utf-8", "", body);
 }
 
-/* --- refusals by the rules ----------------------------------------------------------------------
- */
+/* --- refusals by the rules --------------------------------------------------------------- */
 
 static const enum metric by_why[] = {
         [REFUSAL_ORIGIN_MISSING] = M_L2_UPGRADE_REJECT_ORIGIN_MISSING,
@@ -107,8 +106,7 @@ refuse(struct l2svc *s, struct req *r, const struct door_result *d, const struct
 	buf_fini(&body);
 }
 
-/* --- refusals by the limits ---------------------------------------------------------------------
- */
+/* --- refusals by the limits -------------------------------------------------------------- */
 
 struct full {
 	const char *body, *label;
@@ -178,8 +176,7 @@ gate_release(struct l2svc *s, struct gate_pass *pass)
 	limit_release(s->shard, &pass->by_ip);
 }
 
-/* --- the pipeline -------------------------------------------------------------------------------
- */
+/* --- the pipeline ------------------------------------------------------------------------ */
 
 bool
 gate_admit(struct l2svc *s, struct req *r, struct gate_pass *pass)

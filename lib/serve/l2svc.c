@@ -11,8 +11,7 @@
 #define UDP_QUEUE_MS 20  /* an older datagram is of no use to anybody */
 #define QUEUE_DELAY_MS 2 /* the queue in front of the guest that pacing aims at */
 
-/* --- settings of the stack -----------------------------------------------------------------------
- */
+/* --- settings of the stack --------------------------------------------------------------- */
 
 /* RFC 3397: names in wire form one after another. RFC 3442: prefix length, its significant bytes,
  * router. Both lists were checked when the configuration was loaded. */
@@ -114,8 +113,7 @@ fill_conf(struct l2svc *s)
 	fill_rest(&s->stack_conf, c);
 }
 
-/* --- numbers -------------------------------------------------------------------------------------
- */
+/* --- numbers ----------------------------------------------------------------------------- */
 
 /* The stacks count in plain integers; once a turn the difference goes into the shard. */
 static const struct {
@@ -164,8 +162,7 @@ on_turn(struct turn_hook *h)
 	}
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------- */
 
 void
 l2svc_upgrade(struct req *r, void *user)

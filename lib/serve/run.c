@@ -63,8 +63,7 @@ worker_count(const struct l2_conf *c)
 	return n < SUPERVISOR_MAX_WORKERS ? n : SUPERVISOR_MAX_WORKERS;
 }
 
-/* --- callbacks of the supervisor -----------------------------------------------------------------
- */
+/* --- callbacks of the supervisor --------------------------------------------------------- */
 
 static int
 on_child(struct supervisor *s, int index, int chan)
@@ -148,8 +147,7 @@ on_lost(struct supervisor *s, int index, pid_t pid, int status)
 	shard_reset_worker(&p->shard, (uint32_t)index);
 }
 
-/* --- start ---------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------- */
 
 static int
 open_shard(struct parent *p, struct err *e)

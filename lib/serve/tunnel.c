@@ -47,8 +47,7 @@ tell_received(struct tunnel *t)
 	t->told_bytes_rx = t->bytes_rx;
 }
 
-/* --- closing ------------------------------------------------------------------------------------
- */
+/* --- closing ----------------------------------------------------------------------------- */
 
 static void
 send_error(struct tunnel *t, uint16_t code, const char *text)
@@ -91,8 +90,7 @@ tunnel_close(struct tunnel *t, enum reason why)
 	close_saying(t, why, reason_row(why)->text);
 }
 
-/* --- from the client ----------------------------------------------------------------------------
- */
+/* --- from the client --------------------------------------------------------------------- */
 
 static void
 on_pong(struct tunnel *t, struct span payload, uint64_t now)
@@ -195,8 +193,7 @@ on_batch_end(struct ws *ws)
 	tell_received(t);
 }
 
-/* --- to the client ------------------------------------------------------------------------------
- */
+/* --- to the client ----------------------------------------------------------------------- */
 
 static size_t
 reply_cap(const struct tunnel *t)
@@ -312,8 +309,7 @@ on_pull(struct ws *ws, struct ws_out *out)
 	return more && !t->closing;
 }
 
-/* --- clocks -------------------------------------------------------------------------------------
- */
+/* --- clocks ------------------------------------------------------------------------------ */
 
 static void
 sooner(uint64_t *at, uint64_t when)
@@ -397,8 +393,7 @@ on_tick(struct timer *timer, uint64_t now)
 		rearm(t);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------- */
 
 static enum reason
 reason_of_code(uint16_t code)

@@ -14,8 +14,7 @@
 #define MAX_LOOKUPS 4096
 #define MAX_PING_IDS 4096
 
-/* --- the policy's word ---------------------------------------------------------------------------
- */
+/* --- the policy's word ------------------------------------------------------------------- */
 
 struct egress_verdict
 uplink_ask(struct uplink *up, uint8_t proto, const struct endpoint *dst)
@@ -79,8 +78,7 @@ const struct stack_ops uplink_ops = {
         .dns_cancel = uplink_dns_cancel,
 };
 
-/* --- one guest -----------------------------------------------------------------------------------
- */
+/* --- one guest --------------------------------------------------------------------------- */
 
 int
 uplink_open(struct uplink *up, struct l2svc *svc, const struct log *log,
@@ -103,8 +101,7 @@ uplink_close(struct uplink *up)
 	pin_fini(&up->pins);
 }
 
-/* --- what all guests of a worker share -----------------------------------------------------------
- */
+/* --- what all guests of a worker share --------------------------------------------------- */
 
 /* tcp.send-buffer counts segments, whatever their size; both options name a least amount. */
 static uint32_t

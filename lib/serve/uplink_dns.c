@@ -50,8 +50,7 @@ end(struct lookup *l, struct span answer)
 	stack_dns_answer(up->stack, token, answer, uplink_now(up));
 }
 
-/* --- answers made here ---------------------------------------------------------------------------
- */
+/* --- answers made here ------------------------------------------------------------------- */
 
 static uint32_t
 static_ttl(const struct uplink *up)
@@ -92,8 +91,7 @@ make_here(struct lookup *l, int rcode)
 	return 0;
 }
 
-/* --- answers from servers ------------------------------------------------------------------------
- */
+/* --- answers from servers ---------------------------------------------------------------- */
 
 struct found {
 	struct ip addr[ADDRS_MOST];
@@ -192,8 +190,7 @@ on_answer(void *user, const struct resolve_answer *a)
 	pass_on(l, &q, up->svc->w->scratch, a->msg.n);
 }
 
-/* --- questions -----------------------------------------------------------------------------------
- */
+/* --- questions --------------------------------------------------------------------------- */
 
 /* A host name that cannot exist is not worth a server's time. */
 static bool

@@ -41,8 +41,7 @@ count(struct uplink *up, enum metric m)
 	metric_add(up->svc->shard, m, 1);
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------- */
 
 struct tcp_flow *
 uplink_tcp_alloc(struct stack *st)
@@ -96,8 +95,7 @@ uplink_tcp_free(struct stack *st, struct tcp_flow *tcp, bool abort)
 	slab_free(&f->up->svc->net->flows, f);
 }
 
-/* --- connecting ----------------------------------------------------------------------------------
- */
+/* --- connecting -------------------------------------------------------------------------- */
 
 static int
 dial(struct flow *f, const struct endpoint *dst, uint8_t tos)
@@ -172,8 +170,7 @@ uplink_tcp_open(struct stack *st, struct tcp_flow *tcp, const struct endpoint *d
 	return rc;
 }
 
-/* --- news from the socket ------------------------------------------------------------------------
- */
+/* --- news from the socket ---------------------------------------------------------------- */
 
 static struct flow *
 flow_of_conn(struct conn *c)
@@ -221,8 +218,7 @@ const struct conn_ops uplink_conn_ops = {
         .writable = on_writable,
 };
 
-/* --- bytes ---------------------------------------------------------------------------------------
- */
+/* --- bytes ------------------------------------------------------------------------------- */
 
 uint32_t
 uplink_tcp_room(struct stack *st, struct tcp_flow *tcp)

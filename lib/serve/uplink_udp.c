@@ -79,8 +79,7 @@ uplink_udp_flows(struct stack *st, int delta)
 	metric_move(uplink_of(st)->svc->shard, M_L2_UDP_FLOWS_ACTIVE, delta);
 }
 
-/* --- sending -------------------------------------------------------------------------------------
- */
+/* --- sending ----------------------------------------------------------------------------- */
 
 static int
 transmit(
@@ -173,8 +172,7 @@ uplink_udp_send(struct stack *st, struct udp_binding *udp, const struct endpoint
 	return transmit(b, dst, payload, ttl, tos);
 }
 
-/* --- news ----------------------------------------------------------------------------------------
- */
+/* --- news -------------------------------------------------------------------------------- */
 
 /* The address the guest knows the sender by. */
 static const struct endpoint *

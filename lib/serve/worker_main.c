@@ -37,8 +37,7 @@ static const struct route routes[] = {
         {0},
 };
 
-/* --- drain and reload ----------------------------------------------------------------------------
- */
+/* --- drain and reload -------------------------------------------------------------------- */
 
 static void
 maybe_stop(struct proc *p)
@@ -100,8 +99,7 @@ reload(struct proc *p)
 	app_free(was);
 }
 
-/* --- what the parent says ------------------------------------------------------------------------
- */
+/* --- what the parent says ---------------------------------------------------------------- */
 
 static void
 on_chan(struct poll_fd *f, uint32_t events)
@@ -134,8 +132,7 @@ on_turn(struct turn_hook *h)
 	__atomic_store_n(p->spec->closed, p->closed_base + closed, __ATOMIC_RELAXED);
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------- */
 
 static struct server_settings
 server_limits(const struct l2_conf *c)

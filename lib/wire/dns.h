@@ -111,8 +111,7 @@ enum dns_outcome {
  * the negative ones together with what the SOA says (RFC 2308 5); 0 means not at all. */
 enum dns_outcome dns_outcome(const struct dnsmsg *m, uint32_t *ttl);
 
-/* --- in place; the message is one that dns_parse took, without bad_records ----------------------
- */
+/* --- in place; the message is one that dns_parse took, without bad_records --------------- */
 static inline void
 dns_set_id(uint8_t *msg, uint16_t id)
 {
@@ -136,8 +135,7 @@ size_t dns_strip_opt(uint8_t *msg, size_t n);
 /* Write q's question over the one of a message that asks the same: restores the asker's case. */
 void dns_echo_question(uint8_t *msg, size_t n, const struct dnsmsg *q);
 
-/* --- building ------------------------------------------------------------------------------------
- */
+/* --- building ---------------------------------------------------------------------------- */
 bool dns_put_query(
         struct wr *w, uint16_t id, uint16_t flags, const struct dnsname *name, uint16_t type);
 /* Header and question of an answer to q: id, opcode, RD and CD as asked, QR and RA set. */

@@ -48,8 +48,7 @@ jwt(char text[512], const char *sid, long exp, const char *more)
 	return text;
 }
 
-/* --- a request, one credential a carrier -------------------------------------------------------
- */
+/* --- a request, one credential a carrier ------------------------------------------------- */
 
 struct ask {
 	const char *query, *cookie, *protocol, *bearer; /* whole header values */

@@ -158,8 +158,7 @@ test_vectors(void **state)
 	jsondoc_free(vectors);
 }
 
-/* --- a writer of random conversations -----------------------------------------------------------
- */
+/* --- a writer of random conversations ---------------------------------------------------- */
 
 struct writer {
 	struct buf wire, log;
@@ -266,8 +265,7 @@ test_conversations(void **state)
 	converse(98, false, 69999, 5);
 }
 
-/* --- what the header promises -------------------------------------------------------------------
- */
+/* --- what the header promises ------------------------------------------------------------ */
 
 static void
 test_idle_holds_nothing(void **state)
