@@ -81,7 +81,7 @@ struct attach {
 	struct l2client_end end;
 	struct bridge_conf conf;
 	char name[IFNAMSIZ];
-	bool stopping, closed, was_up;
+	bool stopping, closed, said_why;
 	uint32_t backoff_ms, tunnels;
 };
 
@@ -223,7 +223,6 @@ static void
 on_up(struct l2client *c)
 {
 	struct attach *a = of(c);
-	a->was_up = true;
 	a->tunnels++;
 	a->backoff_ms = BACKOFF_FIRST_MS;
 	bridge_up(&a->bridge, c);
@@ -327,22 +326,25 @@ static int
 run(struct attach *a)
 {
 	for (;;) {
-		bool was_up = a->was_up;
+		uint32_t before = a->tunnels;
 		int r = tunnel(a);
+		bool was_up = a->tunnels > before;
 		if (a->stopping)
 			return EXIT_OK;
-		say(a, "detached", a->end.text);
+		if (was_up)
+			say(a, "detached", a->end.text);
 		/* A mistake in the command is not cured by repeating it. */
-		bool hopeless = !a->was_up && (r == EXIT_AUTH || r == EXIT_USAGE);
+		bool hopeless = !a->tunnels && (r == EXIT_AUTH || r == EXIT_USAGE);
 		if (a->once || hopeless) {
 			const char *hint = dial_hint(&a->end);
 			fprintf(stderr, "aero attach: %s%s%s\n", a->end.text, *hint ? "; " : "",
 			        hint);
 			return r ? r : EXIT_CONNECT;
 		}
-		if (!was_up || a->verbose)
+		if (was_up || !a->said_why || a->verbose)
 			fprintf(stderr, "aero attach: %s; again in about %u ms\n", a->end.text,
 			        a->backoff_ms);
+		a->said_why = !was_up;
 		back_off(a);
 		if (a->stopping)
 			return EXIT_OK;

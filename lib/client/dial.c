@@ -150,9 +150,13 @@ dial_hint(const struct l2client_end *end)
 	for (size_t i = 0; end->how == L2CLIENT_REFUSED && i < sizeof hints / sizeof hints[0]; i++)
 		if (hints[i].status == end->status)
 			return hints[i].hint;
-	if (end->how == L2CLIENT_LOST && !end->status)
-		return "is the server running, and does the URL name its address and port?";
-	return "";
+	if (end->how != L2CLIENT_LOST)
+		return "";
+	if (strstr(end->text, "certificate"))
+		return "trust its authority with --ca, or any certificate with --insecure";
+	if (strstr(end->text, "before the upgrade"))
+		return "does the server speak TLS there (wss://), or not (ws://)?";
+	return "is the server running, and does the URL name its address and port?";
 }
 
 void
