@@ -200,12 +200,14 @@ dnstcp_shutdown(struct tcp_flow *f)
 	f->flags |= FLOW_READABLE;
 }
 
-void
+bool
 dnstcp_idle(struct tcp_flow *f)
 {
+	if (conn_of(f)->closing)
+		return false;
 	dnstcp_shutdown(f);
 	flow_kick(f);
-	tcp_arm(f);
+	return true;
 }
 
 ssize_t

@@ -107,6 +107,31 @@ fair(const struct tcp_pace *p, const struct lesson *l)
 }
 
 static void
+cut(struct tcp_pace *p, const struct lesson *l, uint64_t to)
+{
+	uint32_t base = clamp(to);
+	if (base >= p->base)
+		return;
+	p->cut_from = p->base;
+	p->cut_rate = l->rate;
+	p->base = base;
+}
+
+/* If the rate has fallen with the budget there was no queue: the way itself takes that long when
+ * it has work to do, whatever it took before. */
+static void
+check_cut(struct tcp_pace *p, const struct lesson *l)
+{
+	uint32_t share = (uint32_t)((uint64_t)p->cut_rate * (p->cut_from - p->base) / p->cut_from);
+	if (l->rate < p->cut_rate - share / 2) {
+		p->base = p->cut_from;
+		if (l->rtt_us)
+			p->least_us = p->least_before_us = l->rtt_us;
+	}
+	p->cut_from = 0;
+}
+
+static void
 learn_in_startup(struct tcp_pace *p, const struct lesson *l)
 {
 	bool queueing = is_queueing(p, l, 2);
@@ -117,7 +142,7 @@ learn_in_startup(struct tcp_pace *p, const struct lesson *l)
 		queueing |= p->slow && is_queueing(p, l, 1);
 	}
 	if (queueing)
-		p->base = fair(p, l);
+		cut(p, l, fair(p, l));
 	p->startup = !queueing && p->slow < SLOW_MOST && p->base < PACE_CAP;
 }
 
@@ -125,8 +150,14 @@ learn_in_startup(struct tcp_pace *p, const struct lesson *l)
 static void
 learn_unlimited(struct tcp_pace *p, const struct lesson *l)
 {
-	if (is_queueing(p, l, 2) && fair(p, l) < p->base)
-		p->base = fair(p, l);
+	if (is_queueing(p, l, 2))
+		cut(p, l, fair(p, l));
+}
+
+static bool
+tries_more(const struct tcp_pace *p)
+{
+	return p->phase % 2 && p->phase != PHASE_HALF;
 }
 
 static void
@@ -137,9 +168,11 @@ learn_later(struct tcp_pace *p, const struct lesson *l)
 			p->base = clamp(p->base - p->base / 4);
 	} else if (p->phase % 2 == 0) {
 		p->rate_base = l->rate;
-		if (is_queueing(p, l, 2))
-			p->base = clamp(p->base / 2);
-	} else if (l->rate > p->rate_base + p->rate_base / 10) {
+		if (p->cut_from)
+			check_cut(p, l);
+		else if (is_queueing(p, l, 2))
+			cut(p, l, p->base / 2);
+	} else if (tries_more(p) && l->rate > p->rate_base + p->rate_base / 10) {
 		p->base = clamp(p->base + p->base / 4);
 	} else if (is_queueing(p, l, 1)) {
 		p->base = clamp(p->base - p->base / 8);
@@ -158,7 +191,7 @@ set_budget(struct tcp_pace *p)
 		return;
 	if (p->phase == PHASE_HALF)
 		p->budget = p->base / 2 > PACE_FLOOR / 2 ? p->base / 2 : PACE_FLOOR / 2;
-	else if (p->phase % 2)
+	else if (tries_more(p))
 		p->budget = clamp(p->base + p->base / 4);
 }
 

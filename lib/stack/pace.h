@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PACE_FLOOR = 6 * 1514, PACE_FIRST = 64 << 10, PACE_CAP = 4 << 20 };
+enum { PACE_FLOOR = 4 * 1514, PACE_FIRST = 64 << 10, PACE_CAP = 4 << 20 };
 
 struct tcp_pace {
 	uint32_t budget; /* now, with what is being tried out */
@@ -26,6 +26,7 @@ struct tcp_pace {
 	uint64_t delivered_at_start;
 	uint32_t sample_sum, sample_n; /* ms, in this epoch */
 	uint32_t rate_base, rate_last; /* bytes a second */
+	uint32_t cut_from, cut_rate;   /* before base was cut for a queue; 0 = it was not */
 	uint8_t phase, slow;
 	bool limited, startup, settled;
 };

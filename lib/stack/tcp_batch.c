@@ -185,6 +185,7 @@ settle(struct entry *e)
 		f->flags |= FLOW_SHUT;
 		far_shutdown(f);
 	}
+	f->batch = 0;
 	if (e->discard)
 		far_discard(f, e->discard);
 	uint32_t delivered = loss_delivered(f) - e->delivered;
@@ -194,6 +195,8 @@ settle(struct entry *e)
 		return delivered;
 	}
 	tcp_plan_ack(f);
+	if (f->flags & FLOW_ROOM)
+		tcp_window_update(f);
 	flow_kick(f);
 	if (!(f->flags & (FLOW_OWES | FLOW_BLOCKED)))
 		flow_rest(f);
@@ -218,8 +221,6 @@ batch_end(struct stack *st)
 			flow_reset(e->f);
 		else
 			delivered += settle(e);
-		if (e->f)
-			e->f->batch = 0;
 	}
 	b->n_flows = b->n_pieces = 0;
 	tcp_free_pieces(st, &b->spent);

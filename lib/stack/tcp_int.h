@@ -60,6 +60,7 @@ enum flow_flag {
 	FLOW_HEAD = 1 << 17,     /* send the first segment again */
 	FLOW_BLOCKED = 1 << 18,  /* by pace */
 	FLOW_EOF = 1 << 19,      /* upstream ends behind what was sent */
+	FLOW_ROOM = 1 << 20,     /* upstream has room again; for the end of the batch */
 	FLOW_OWES = FLOW_SYN_ACK | FLOW_ACK_NOW | FLOW_PROBE,
 };
 
@@ -249,7 +250,8 @@ int dnstcp_write(struct tcp_flow *f, const struct iovec *iov, int n);
 void dnstcp_shutdown(struct tcp_flow *f);
 ssize_t dnstcp_peek(struct tcp_flow *f, uint32_t off, const struct iovec *iov, int n);
 void dnstcp_discard(struct tcp_flow *f, uint32_t n);
-void dnstcp_idle(struct tcp_flow *f);
+/* Close it for having been idle; false: it was closing already. */
+bool dnstcp_idle(struct tcp_flow *f);
 size_t dnstcp_memory(const struct stack *st);
 enum { DNSTCP_PORT = 53, DNSTCP_IDLE_MS = 10000 };
 

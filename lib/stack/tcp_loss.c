@@ -333,8 +333,12 @@ loss_timeout(struct tcp_flow *f)
 	}
 	if (!r->n)
 		r->high = f->snd_una;
-	if (r->blind)
-		r->n = 0, r->high = f->snd_una;
+	/* What a guest without SACK has is not known; and one with it may have thrown away what it
+	 * reported, if it still asks for something else (RFC 2018 8). */
+	if (r->blind || f->backoff > 1) {
+		r->n = 0;
+		r->high = f->snd_una;
+	}
 	for (unsigned i = 0; i < r->n; i++)
 		r->hole[i].stamp = 0;
 	if (tcp_after(f->snd_nxt, r->high) && !add_hole(r, r->n, r->high, f->snd_nxt))

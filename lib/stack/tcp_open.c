@@ -246,7 +246,7 @@ tcp_connected(struct tcp_flow *f)
 	flow_change(f, f->state, FLOW_UP);
 	if (!(f->flags & FLOW_OWES))
 		flow_rest(f);
-	if (f->flags & FLOW_FIN_RCVD) {
+	if (f->flags & FLOW_FIN_RCVD && !f->batch) { /* else when its bytes were written */
 		f->flags |= FLOW_SHUT;
 		far_shutdown(f);
 	}

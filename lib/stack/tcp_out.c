@@ -112,6 +112,7 @@ send_probe(struct tcp_flow *f, struct emit *e)
 	if (!emit_bare(f, e, &s))
 		return false;
 	f->flags &= ~(uint32_t)FLOW_PROBE;
+	f->rcv_acked = f->rcv_nxt;
 	return true;
 }
 
@@ -137,6 +138,7 @@ tcp_pull_control(struct stack *st, struct emit *e, uint64_t now)
 			return false;
 		flow_rest(f);
 	}
+	pace_release(st); /* who waited for both was not seen when the room came */
 	return true;
 }
 
@@ -422,7 +424,8 @@ static void
 send_new(struct turn *t)
 {
 	struct tcp_flow *f = t->f;
-	while (may_go_on(t) && f->flags & FLOW_READABLE && !(f->flags & FLOW_BLOCKED)) {
+	while (may_go_on(t) && f->flags & FLOW_READABLE &&
+	        !(f->flags & (FLOW_BLOCKED | FLOW_EOF))) {
 		uint32_t n = sendable(f);
 		if (n)
 			n = paced(f, n);
@@ -463,7 +466,7 @@ pull(struct stack *st, struct sched_ent *ent, struct emit *e, size_t bytes, uint
 		flow_reset(f);
 		return SCHED_GONE;
 	}
-	if (t.sent && (!f->repair || list_empty(&f->repair->pieces)))
+	if (t.sent)
 		tcp_acked(f);
 	pace_account(f);
 	tcp_watch(f, false);

@@ -157,6 +157,10 @@ accept_fin(struct tcp_flow *f)
 	if (!(f->flags & FLOW_FIN_SENT))
 		f->flags |= FLOW_LAST_ACK;
 	tcp_ack_now(f);
+	tcp_drop_pieces(f);
+	if (f->repair)
+		f->repair->has_fin = false;
+	repair_drop_if_idle(f);
 }
 
 /* What was kept and is in order now. */
@@ -177,11 +181,10 @@ drain(struct tcp_flow *f)
 		batch_spent(f->st, &p->node);
 		tcp_ack_now(f);
 	}
-	if (r->has_fin && r->fin == f->rcv_nxt) {
-		r->has_fin = false;
+	if (r->has_fin && r->fin == f->rcv_nxt)
 		accept_fin(f);
-	}
-	repair_drop_if_idle(f);
+	else
+		repair_drop_if_idle(f);
 }
 
 /* Urgent data is its last byte, and the pointer points behind it (RFC 6093 2.2, 3.1). */

@@ -206,9 +206,8 @@ expire(struct tcp_flow *f)
 		flow_reset(f);
 	} else if (f->state != FLOW_OPEN) {
 		flow_free(f, f->state < FLOW_OPEN);
-	} else if (f->flags & FLOW_LOCAL && !(f->flags & FLOW_EOF)) {
+	} else if (f->flags & FLOW_LOCAL && dnstcp_idle(f)) {
 		f->heard = tcp_now(f);
-		dnstcp_idle(f);
 		return false;
 	} else {
 		flow_reset(f);

@@ -121,9 +121,10 @@ tcp_ack_now(struct tcp_flow *f)
 void
 tcp_acked(struct tcp_flow *f)
 {
+	bool in_order = !f->repair || list_empty(&f->repair->pieces);
 	f->rcv_acked = f->rcv_nxt;
 	f->flags &= ~(uint32_t)FLOW_ACK_LATER;
-	if (f->flags & FLOW_ACK_NOW) {
+	if (f->flags & FLOW_ACK_NOW && in_order) { /* else it owes the SACK blocks */
 		f->flags &= ~(uint32_t)FLOW_ACK_NOW;
 		if (!(f->flags & FLOW_OWES))
 			flow_rest(f);
@@ -157,6 +158,11 @@ tcp_window_update(struct tcp_flow *f)
 	uint32_t was = f->rcv_adv - f->rcv_nxt;
 	if (f->flags & FLOW_FIN_RCVD)
 		return;
+	if (f->batch) { /* what is not written yet is not in the room either */
+		f->flags |= FLOW_ROOM;
+		return;
+	}
+	f->flags &= ~(uint32_t)FLOW_ROOM;
 	tcp_open_window(f);
 	uint32_t gain = f->rcv_adv - f->rcv_nxt - was;
 	if (gain && (was < 2u * f->mss || gain >= limit_of(f) / 2))
