@@ -35,6 +35,8 @@ CMD_SRC := $(sort $(wildcard cmd/*.c) $(wildcard probes/*.c))
 UNIT_SRC := $(shell find tests/unit -name '*.c' 2>/dev/null | sort)
 HELPER_SRC := $(sort $(wildcard tests/helper/*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+BENCH_KIT := $(sort $(wildcard tests/bench/kit/*.c))
+BENCH_SIM := $(sort $(wildcard tests/bench/sim/*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ := $(CMD_SRC:%.c=$(B)/%.o)
@@ -81,9 +83,15 @@ $(UNIT_BIN): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_A)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIB_A) -lcmocka $(LIBS)
 
-$(HELPER_BIN) $(BENCH_BIN): $(B)/%: $(B)/%.o $(LIB_A)
+$(HELPER_BIN): $(B)/%: $(B)/%.o $(LIB_A)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIB_A) $(LIBS)
+
+# The guest without a kernel has parts of its own; all load generators share the kit.
+$(B)/tests/bench/guestsim: $(BENCH_SIM:%.c=$(B)/%.o)
+$(BENCH_BIN): $(B)/%: $(B)/%.o $(BENCH_KIT:%.c=$(B)/%.o) $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) $(LIBS)
 
 .PHONY: unit
 unit: $(UNIT_BIN) ## build and run the unit tests
@@ -173,4 +181,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HELPER_BIN:=.d) $(BENCH_BIN:=.d) $(FUZZ_BIN:=.d) $(B)/tests/fuzz/replay/main.d
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HELPER_BIN:=.d) $(BENCH_BIN:=.d) $(BENCH_KIT:%.c=$(B)/%.d) $(BENCH_SIM:%.c=$(B)/%.d) $(FUZZ_BIN:=.d) $(B)/tests/fuzz/replay/main.d

@@ -56,7 +56,7 @@ set_reno(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-/* --- frames ----------------------------------------------------------------------------------- */
+/* --- frames --------------------------------------------------------------------------- */
 
 static uint8_t payload[1 << 17];
 
@@ -85,7 +85,7 @@ client_frames(size_t size, size_t *n, size_t *count)
 	return p;
 }
 
-/* --- servers ---------------------------------------------------------------------------------- */
+/* --- servers -------------------------------------------------------------------------- */
 
 static void
 on_message(struct ws *ws, struct span s, bool text)
@@ -228,7 +228,7 @@ serve_bare(int fd, const struct job *job)
 	}
 }
 
-/* --- the client ------------------------------------------------------------------------------- */
+/* --- the client ----------------------------------------------------------------------- */
 
 struct peer {
 	int fd;
@@ -334,7 +334,7 @@ run_client(struct peer *p, const struct job *job, double until)
 	return n;
 }
 
-/* --- one measurement -------------------------------------------------------------------------- */
+/* --- one measurement ------------------------------------------------------------------ */
 
 static void
 connect_pair(int *server, int *client)
