@@ -10,6 +10,7 @@
 
 enum {
 	EARN_MS = 16, /* earn the whole credit of a fresh flow */
+	WORTH_A_READ = 32 << 10,
 };
 
 static int32_t
@@ -82,12 +83,17 @@ to_bulk(struct sched *s, struct sched_ent *ent)
 	ent->bulk = true;
 }
 
-/* What a bulk flow may write in one turn: its part of this pull, two frames at the least. */
+/* What a bulk flow may write in one turn: its part of this pull, but enough to make the read of its
+ * socket pay where that leaves turns for others in the same pull; two frames at the least. */
 static int32_t
 share(const struct stack *st, const struct emit *e)
 {
 	int32_t least = two_frames(st);
-	size_t part = e->budget / st->sched.n_bulk;
+	size_t part = e->budget / st->sched.n_bulk, worth = e->budget / 4;
+	if (worth > WORTH_A_READ)
+		worth = WORTH_A_READ;
+	if (part < worth)
+		part = worth;
 	if (part > INT32_MAX / 4)
 		part = INT32_MAX / 4;
 	return (int32_t)part > least ? (int32_t)part : least;
