@@ -195,7 +195,7 @@ capfile_close(struct capfile *f)
 	wheel_del(&f->dir->w->wheel, &f->flush);
 	if (f->fd >= 0) {
 		if (close(f->fd) == 0)
-			log_info(f->log, "capture.written", kv_str("path", f->path),
+			log_info(f->log, "wrote capture file", kv_str("path", f->path),
 			        kv_u64("bytes", f->bytes), kv_u64("frames", f->frames),
 			        kv_u64("dropped", f->dropped));
 		else

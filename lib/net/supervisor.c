@@ -310,7 +310,8 @@ on_signal(struct run *r)
 				tell(r, SUP_RELOAD);
 			break;
 		default:
-			log_info(r->s->log, "shutdown", kv_u64("signal", si.ssi_signo));
+			log_info(r->s->log, "shutdown signal received",
+			        kv_u64("signal", si.ssi_signo));
 			start_drain(r);
 		}
 	}

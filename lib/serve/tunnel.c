@@ -164,6 +164,7 @@ on_message(struct ws *ws, struct span payload, bool text)
 	if (l2tun_decode(payload, &lim, &m, why) < 0) {
 		t->dropped++;
 		count(t, M_L2_FRAMES_DROPPED, 1);
+		log_debug(&t->log, "dropping invalid l2 message", kv_str("why", why));
 		close_saying(t, R_protocol_error, why);
 		return;
 	}
@@ -382,7 +383,8 @@ on_tick(struct timer *timer, uint64_t now)
 	struct tunnel *t = CONTAINER_OF(timer, struct tunnel, tick);
 	uint64_t idle = conf_of(t)->idle_timeout;
 	if (idle && now >= t->last_rx + idle) {
-		log_warn(&t->log, "tunnel.idle", kv_u64("idle_ms", now - t->last_rx));
+		log_warn(&t->log, "closing idle session", kv_str("reason", "idle_timeout"),
+		        kv_u64("idle_ms", now - t->last_rx));
 		tunnel_close(t, R_idle_timeout);
 	} else if (t->waiting_since && now >= t->waiting_since + stall_patience(t)) {
 		tunnel_close(t, R_backpressure);

@@ -63,6 +63,7 @@ setup() {
 		assert time.monotonic() - begin < 2
 	E
 	aero_stop
+	grep -q 'info .*shutdown signal received' "$BATS_TEST_TMPDIR/aero.err"
 }
 
 @test "--ready-stdout prints one line, and --bind overrides the environment" {

@@ -282,7 +282,7 @@ teardown() { aero_teardown; }
 		assert t.end()[:2] == (1008, 'idle timeout')
 		assert metric('aero_l2_idle_timeouts_total') == 2
 	E
-	grep -q 'warn .*idle' "$BATS_TEST_TMPDIR/aero.err"
+	grep -q 'warn .*closing idle session.*reason=idle_timeout' "$BATS_TEST_TMPDIR/aero.err"
 }
 
 @test "a client that lets PONGs pile up hears of it within 5 s, reading or not" {
