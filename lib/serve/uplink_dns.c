@@ -140,10 +140,19 @@ pin(struct uplink *up, const struct found *f)
 		pin_add(&up->pins, &f->addr[i], f->ttl * 1000ull, uplink_now(up));
 }
 
-/* The server's message as the guest may see it: its id, its spelling of the name, no OPT it did not
- * ask for, and never the authority of somebody else. */
+/* RFC 6891 6.1.1: who asked with OPT is answered with one, also when the server knows none. */
+static size_t
+add_opt(const struct dnsmsg *q, uint8_t *msg, size_t n)
+{
+	struct wr w = {.start = msg, .p = msg + n, .end = msg + ANSWER_MOST};
+	dns_put_opt(&w, OPT_SIZE, 0, q->opt_do);
+	return wr_len(&w);
+}
+
+/* The server's message as the guest may see it: its id, its spelling of the name, an OPT if it sent
+ * one, and never the authority of somebody else. */
 static void
-pass_on(struct lookup *l, const struct dnsmsg *q, uint8_t *msg, size_t n)
+pass_on(struct lookup *l, const struct dnsmsg *q, bool has_opt, uint8_t *msg, size_t n)
 {
 	uint16_t flags = get16(msg + 2) & (uint16_t) ~(DNS_AA | DNS_RD | DNS_CD);
 	if (!q->opt_do && !(q->flags & DNS_AD))
@@ -153,6 +162,8 @@ pass_on(struct lookup *l, const struct dnsmsg *q, uint8_t *msg, size_t n)
 	dns_echo_question(msg, n, q);
 	if (!q->has_opt)
 		n = dns_strip_opt(msg, n);
+	else if (!has_opt)
+		n = add_opt(q, msg, n);
 	end(l, span(msg, n));
 }
 
@@ -187,7 +198,7 @@ on_answer(void *user, const struct resolve_answer *a)
 	}
 	pin(up, &f);
 	memcpy(up->svc->w->scratch, a->msg.p, a->msg.n);
-	pass_on(l, &q, up->svc->w->scratch, a->msg.n);
+	pass_on(l, &q, m.has_opt, up->svc->w->scratch, a->msg.n);
 }
 
 /* --- questions --------------------------------------------------------------------------- */

@@ -23,8 +23,8 @@ def bound(kind=socket.SOCK_STREAM, addr='127.0.0.1'):
     return s
 
 
-def listener(backlog=64):
-    s = bound()
+def listener(backlog=64, addr='127.0.0.1'):
+    s = bound(addr=addr)
     s.listen(backlog)
     return s
 
@@ -46,9 +46,9 @@ def closed_udp():
     return s
 
 
-def hole_tcp():
+def hole_tcp(addr='127.0.0.1'):
     """Its queue of connections is full for good: further SYNs get no answer at all."""
-    s = listener(0)
+    s = listener(0, addr)
     for _ in range(3):
         c = socket.socket()
         c.setblocking(False)
