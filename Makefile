@@ -120,6 +120,12 @@ fuzz-run: $(FUZZ:%=$(B)/tests/fuzz/%)
 fuzz-replay: $(REPLAY_BIN) ## replay the fuzz corpora without a fuzzer
 	$(Q)tests/fuzz/replay/run $(B)/tests/fuzz $(FUZZ_SRC:tests/fuzz/%.c=%)
 
+.PHONY: bench
+bench: ## measure beside pasta, passt, slirp4netns and the bare frame path; BENCH_ROUNDS, BENCH_SECONDS
+	$(Q)tests/deps build bench
+	$(Q)$(MAKE) --no-print-directory -j2 all $(BENCH_BIN)
+	$(Q)BUILD=$(B) tests/bench/run $(BENCH)
+
 .PHONY: deps
 deps: ## install the Debian packages that are missing (root)
 	$(Q)tests/deps build test
