@@ -41,7 +41,7 @@ pace_init(struct tcp_pace *p, uint32_t target_us, uint32_t rtt_us, uint64_t now)
 	*p = (struct tcp_pace){
 	        .budget = PACE_FIRST,
 	        .base = PACE_FIRST,
-	        .target_us = target_us,
+	        .target_us = target_us / 2, /* trying more of the budget takes the rest */
 	        .least_us = rtt_us ? rtt_us : UINT32_MAX,
 	        .least_before_us = UINT32_MAX,
 	        .period_at = now,
@@ -177,7 +177,7 @@ learn_later(struct tcp_pace *p, const struct lesson *l)
 	} else if (is_queueing(p, l, 1)) {
 		p->base = clamp(p->base - p->base / 8);
 	}
-	uint64_t least = within(l->rate, least_rtt(p) / 2 + p->target_us);
+	uint64_t least = within(l->rate, p->target_us);
 	if (p->base < least)
 		p->base = clamp(least);
 	p->phase = (uint8_t)((p->phase + 1) % PHASES);

@@ -57,8 +57,10 @@ void
 pace_release(struct stack *st)
 {
 	struct list *blocked = &st->tcp.blocked;
-	for (uint32_t room = pace_room(st); room && !list_empty(blocked);) {
+	for (uint32_t room = pace_room(st); !list_empty(blocked);) {
 		struct tcp_flow *f = LIST_ENTRY(blocked->next, struct tcp_flow, link);
+		if (room < f->mss)
+			break;
 		uint32_t take = 2u * f->mss;
 		f->flags &= ~(uint32_t)FLOW_BLOCKED;
 		flow_rest(f);

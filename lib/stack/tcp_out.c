@@ -400,7 +400,7 @@ paced(struct tcp_flow *f, uint32_t n)
 	uint32_t room = pace_room(f->st), pair = 2u * f->mss;
 	if (room >= n)
 		return n;
-	if (!room && loss_pipe(f)) {
+	if (room < f->mss && loss_pipe(f)) {
 		pace_block(f);
 		return 0;
 	}
