@@ -438,7 +438,9 @@ send_new(struct turn *t)
 		if (!n || t->eof)
 			break;
 	}
-	if (f->flags & FLOW_EOF && may_go_on(t) && !(f->flags & FLOW_FIN_SENT) &&
+	/* Slots that were asked for in vain do not mean that a FIN has no room: it may be the last
+	 * thing to send, and nobody would ask again. */
+	if (f->flags & FLOW_EOF && t->left && !t->dead && !(f->flags & FLOW_FIN_SENT) &&
 	        send_fin(t, f->snd_nxt)) {
 		f->flags |= FLOW_FIN_SENT;
 		note_sent(f, 1);

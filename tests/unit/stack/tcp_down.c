@@ -542,6 +542,24 @@ test_a_lone_fin_comes_again(void **state)
 	assert_null(c.far->flow);
 }
 
+/* Where there is no room for all the segments that the window would allow, the end still goes out
+ * at once: a pull that writes nothing is not repeated. */
+static void
+test_a_fin_needs_no_room_for_data(void **state)
+{
+	struct lab *l = *state;
+	struct conn c = conn_open(l, 1, &modern);
+	far_say(&c, 100);
+	lab_pull(l);
+	size_t budget = l->budget;
+	l->budget = 3000;
+	far_end(&c);
+	assert_int_equal(lab_pull(l), 1);
+	assert_int_equal(l->seg[0].flags, TCPF_ACK | TCPF_FIN);
+	assert_false(l->more);
+	l->budget = budget;
+}
+
 static void
 test_guest_closes_first(void **state)
 {
@@ -717,6 +735,7 @@ main(void)
 	        LAB_TEST(test_rto_follows_rtt),
 	        LAB_TEST(test_end_travels_with_the_last_bytes),
 	        LAB_TEST(test_a_lone_fin_comes_again),
+	        LAB_TEST(test_a_fin_needs_no_room_for_data),
 	        LAB_TEST(test_guest_closes_first),
 	        LAB_TEST(test_both_close_at_once),
 	        LAB_TEST(test_time_wait_is_reused),
