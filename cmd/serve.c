@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "base/enc.h"
+#include "base/mem.h"
 #include "serve/run.h"
 
 #include <stdlib.h>
@@ -38,9 +39,7 @@ apply_dev(struct serve_args *s)
 	size_t n = sizeof flags / sizeof flags[0];
 	uint8_t raw[DEV_TOKEN_BYTES];
 	char token[2 * DEV_TOKEN_BYTES + 1];
-	const char **all = calloc(n + s->conf.n_flags, sizeof *all);
-	if (!all)
-		abort();
+	const char **all = xcalloc(n + s->conf.n_flags, sizeof *all);
 	memcpy(all, flags, sizeof flags);
 	if (s->conf.n_flags)
 		memcpy(all + n, s->conf.flags, s->conf.n_flags * sizeof *all);

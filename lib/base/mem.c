@@ -1,15 +1,18 @@
 #include "base/mem.h"
 
+#include "base/exitcode.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *
 need(void *p)
 {
 	if (!p) {
 		fputs("aero: out of memory\n", stderr);
-		abort();
+		_exit(EXIT_LOCAL);
 	}
 	return p;
 }

@@ -36,7 +36,7 @@ struct run {
 	struct child child[SUPERVISOR_MAX_WORKERS];
 	int sigfd, spare_fd;
 	sigset_t old_mask;
-	bool all_ready, draining, failed;
+	bool all_ready, draining, failed, killed;
 	uint64_t kill_at, accept_at;
 };
 
@@ -68,9 +68,20 @@ load_total(const struct run *r)
 
 /* --- children --------------------------------------------------------------------------------- */
 
+/* Ctrl-C and service managers signal the whole group, but who drains is the parent's decision. */
+static void
+ignore_signals(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigaction(SIGTERM, &ignore, NULL);
+	sigaction(SIGINT, &ignore, NULL);
+	sigaction(SIGHUP, &ignore, NULL);
+}
+
 static void
 child_main(struct run *r, int index, int chan)
 {
+	ignore_signals();
 	sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
 	close(r->sigfd);
 	close(r->spare_fd);
@@ -150,17 +161,19 @@ buried(struct run *r, int index, int status)
 	c->sent = 0;
 	if (r->s->lost)
 		r->s->lost(r->s, index, pid, status);
+	if (!r->draining || (WIFSIGNALED(status) && !r->killed))
+		log_error(r->s->log, "worker.died", kv_u64("worker", (uint64_t)index),
+		        kv_i64("pid", pid),
+		        kv_i64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+		        kv_i64("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
 	if (r->draining)
 		return;
-	if (!r->all_ready) {
+	if (r->all_ready) {
+		plan_restart(c);
+	} else {
 		r->failed = true;
 		start_drain(r);
-		return;
 	}
-	log_error(r->s->log, "worker.died", kv_u64("worker", (uint64_t)index), kv_i64("pid", pid),
-	        kv_i64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
-	        kv_i64("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
-	plan_restart(c);
 }
 
 static void
@@ -200,6 +213,7 @@ any_alive(const struct run *r)
 static void
 kill_rest(struct run *r)
 {
+	r->killed = true;
 	for (int i = 0; i < r->s->workers; i++)
 		if (r->child[i].pid)
 			kill(r->child[i].pid, SIGKILL);
@@ -340,7 +354,7 @@ patience(const struct run *r, uint64_t now)
 	uint64_t at = r->draining ? r->kill_at : UINT64_MAX;
 	if (r->accept_at > now && r->accept_at < at)
 		at = r->accept_at;
-	for (int i = 0; i < r->s->workers; i++)
+	for (int i = 0; i < r->s->workers && !r->draining; i++)
 		if (!r->child[i].pid && r->child[i].restart_at && r->child[i].restart_at < at)
 			at = r->child[i].restart_at;
 	if (at == UINT64_MAX)
@@ -427,10 +441,9 @@ supervisor_recv(int chan, int *fd)
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	if (what != SUP_SOCKET)
 		return (enum sup_msg)what;
-	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return SUP_NONE;
-	memcpy(fd, CMSG_DATA(c), sizeof *fd);
-	return SUP_SOCKET;
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(c), sizeof *fd);
+	return SUP_SOCKET; /* without descriptors left, the kernel drops what it cannot install */
 }
 
 void

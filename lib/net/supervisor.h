@@ -48,7 +48,7 @@ int supervisor_run(struct supervisor *s);
 /* --- the child's side of its channel (a SOCK_SEQPACKET socket) --------------------------- */
 enum sup_msg {
 	SUP_NONE = 0,     /* nothing now */
-	SUP_SOCKET = 'S', /* *fd is a new client */
+	SUP_SOCKET = 'S', /* *fd is a new client; untouched: it was lost, but counts */
 	SUP_DRAIN = 'T',  /* finish what is open and leave */
 	SUP_RELOAD = 'H', /* read the configuration again */
 	SUP_GONE = 'X',   /* the parent died: drain */

@@ -10,6 +10,7 @@
 #include "serve/worker_main.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,7 @@ run_service(const struct run_spec *spec, struct err *e)
 		return rc;
 	const struct l2_conf *c = p.app->l2;
 	open_log(&p.log, &c->log);
+	signal(SIGPIPE, SIG_IGN); /* a reader of the log that goes away ends nothing */
 	p.sup = (struct supervisor){
 	        .log = &p.log,
 	        .workers = (int)worker_count(c),

@@ -6,7 +6,6 @@
 #include "serve/l2svc.h"
 #include "serve/ops.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #define BODY_MAX 65536 /* no endpoint of the tunnel service takes one */
@@ -112,7 +111,11 @@ on_chan(struct poll_fd *f, uint32_t events)
 		case SUP_NONE: return;
 		case SUP_SOCKET:
 			p->adopted++;
-			server_adopt(p->server, fd);
+			if (fd >= 0)
+				server_adopt(p->server, fd);
+			else
+				log_warn(&p->w.log, "client.lost",
+				        kv_str("why", "no descriptor left"));
 			break;
 		case SUP_RELOAD: reload(p); break;
 		case SUP_GONE:
@@ -185,23 +188,12 @@ close_services(struct proc *p)
 	return rc < 0 ? 1 : 0;
 }
 
-/* Signals are the parent's business; a terminal's Ctrl-C reaches the whole group. */
-static void
-ignore_signals(void)
-{
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	sigaction(SIGINT, &ignore, NULL);
-	sigaction(SIGHUP, &ignore, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
-}
-
 int
 worker_main(const struct worker_spec *spec)
 {
 	struct proc p = {.spec = spec, .app = spec->app};
 	struct err e = {0};
 	struct log log = *spec->log;
-	ignore_signals();
 	p.closed_base = __atomic_load_n(spec->closed, __ATOMIC_RELAXED);
 	log.kv[0] = kv_u64("worker", (uint64_t)spec->index);
 	int rc = worker_init(&p.w, &log);

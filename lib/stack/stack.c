@@ -17,7 +17,10 @@ stack_batch_new(void)
 	udp_batch_init(b);
 	dns_batch_init(b);
 	b->tcp = tcp_batch_new();
-	return b;
+	if (b->tcp)
+		return b;
+	stack_batch_free(b);
+	return NULL;
 }
 
 void
