@@ -69,7 +69,8 @@ complain(int code, const char *text)
 static void
 flush(struct capture *c)
 {
-	fwrite(c->out.p, 1, c->out.n, stdout);
+	if (c->out.n)
+		fwrite(c->out.p, 1, c->out.n, stdout);
 	buf_clear(&c->out);
 }
 
