@@ -3,7 +3,7 @@
  * Order    session_get outside callbacks: it runs the loop. `over` may end the wait early.
  * Errors   negative errno and a sentence; *status is the HTTP status if there was one. -ETIMEDOUT,
  *          -EINTR when `over` said so, -EPROTO for an answer without a cookie.
- * Spec     POST /session, cookie aero_session. */
+ * Spec     POST /session; the cookie is given as a Cookie header has it: "aero_session=...". */
 #pragma once
 
 #include "client/url.h"
