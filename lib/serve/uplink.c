@@ -62,6 +62,7 @@ const struct stack_ops uplink_ops = {
         .tcp_alloc = uplink_tcp_alloc,
         .tcp_free = uplink_tcp_free,
         .tcp_release = uplink_tcp_release,
+        .tcp_keepalive = uplink_tcp_keepalive,
         .tcp_open = uplink_tcp_open,
         .tcp_room = uplink_tcp_room,
         .tcp_write = uplink_tcp_write,

@@ -49,6 +49,7 @@ ssize_t uplink_tcp_peek(
         struct stack *st, struct tcp_flow *f, uint32_t off, const struct iovec *iov, int n);
 void uplink_tcp_discard(struct stack *st, struct tcp_flow *f, uint32_t n);
 void uplink_tcp_release(struct stack *st, struct tcp_flow *f);
+void uplink_tcp_keepalive(struct stack *st, struct tcp_flow *f);
 extern const struct conn_ops uplink_conn_ops;
 size_t uplink_flow_size(void);
 

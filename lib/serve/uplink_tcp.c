@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { KEEPALIVE_S = 60 };
+
 struct flow {
 	struct tcp_flow tcp;
 	struct conn conn;
@@ -93,6 +95,14 @@ uplink_tcp_free(struct stack *st, struct tcp_flow *tcp, bool abort)
 	conn_free(&f->conn, abort);
 	uncount(f);
 	slab_free(&f->up->svc->net->flows, f);
+}
+
+void
+uplink_tcp_keepalive(struct stack *st, struct tcp_flow *tcp)
+{
+	(void)st;
+	if (!flow_of(tcp)->forwarding)
+		conn_keepalive(&flow_of(tcp)->conn, KEEPALIVE_S);
 }
 
 /* --- connecting -------------------------------------------------------------------------- */

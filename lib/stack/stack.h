@@ -145,6 +145,9 @@ struct stack_ops {
 	/* Both directions are over: let go of the socket now, gracefully, and do not count it any
 	 * more. The flow itself stays for its TIME_WAIT; only tcp_free follows, and no news. */
 	void (*tcp_release)(struct stack *st, struct tcp_flow *f);
+	/* The guest probes whether the connection is still alive: so may the socket, from now on.
+	 * Once for a flow; may be NULL. */
+	void (*tcp_keepalive)(struct stack *st, struct tcp_flow *f);
 
 	/* --- UDP ------------------------------------------------------------------------- */
 	/* One socket per guest port (opened at once or at the first send). NULL: at the limit.

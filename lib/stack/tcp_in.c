@@ -77,10 +77,25 @@ take_ack(struct tcp_flow *f, const struct tcpseg *s)
 	tcp_watch(f, news);
 }
 
+/* A keepalive probe lies just below the window, with no byte or one (RFC 9293 3.8.4). The guest
+ * hears from us that its peer is alive, so it is on us to find out. */
+static void
+note_probe(struct tcp_flow *f, const struct tcpseg *s)
+{
+	const struct stack_ops *ops = ops_of(f->st);
+	if (s->seq + 1 != f->rcv_nxt || s->payload.n > 1 || s->flags & (TCPF_FIN | TCPF_RST))
+		return;
+	if (f->flags & (FLOW_PROBES | FLOW_LOCAL) || !(f->flags & FLOW_UP) || !ops->tcp_keepalive)
+		return;
+	f->flags |= FLOW_PROBES;
+	ops->tcp_keepalive(f->st, f);
+}
+
 void
 tcp_segment(struct tcp_flow *f, const struct tcpseg *s)
 {
 	uint32_t end = s->seq + tcp_seg_len(s);
+	note_probe(f, s);
 	f->heard = tcp_now(f);
 	batch_touch(f);
 	if (s->flags & TCPF_SYN) { /* RFC 5961 4.2 */

@@ -61,6 +61,7 @@ enum flow_flag {
 	FLOW_BLOCKED = 1 << 18,  /* by pace */
 	FLOW_EOF = 1 << 19,      /* upstream ends behind what was sent */
 	FLOW_ROOM = 1 << 20,     /* upstream has room again; for the end of the batch */
+	FLOW_PROBES = 1 << 21,   /* the guest sends keepalive probes */
 	FLOW_OWES = FLOW_SYN_ACK | FLOW_ACK_NOW | FLOW_PROBE,
 };
 

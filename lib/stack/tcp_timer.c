@@ -76,6 +76,8 @@ tcp_watch(struct tcp_flow *f, bool progress)
 		if (!running)
 			watch_for(f, RTX_SYN_ACK, TCP_RTO_FIRST);
 	} else if (f->snd_una != f->snd_nxt) {
+		if (f->rtx == RTX_PERSIST)
+			f->backoff = 0;
 		uint32_t rto = rto_after(f, f->backoff);
 		if ((progress || !running) && !watch_tail(f, rto))
 			watch_for(f, RTX_RESEND, rto);

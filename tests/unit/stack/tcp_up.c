@@ -374,7 +374,8 @@ test_keepalives_are_answered(void **state)
 		assert_int_equal(l->seg[0].ack, c.seq);
 		assert_int_equal(l->seg[0].seq, c.ack);
 	}
-	s.payload = span("", 1); /* one byte of garbage */
+	assert_int_equal(c.far->keepalives, 1); /* and upstream is asked in its turn */
+	s.payload = span("", 1);                /* one byte of garbage */
 	assert_int_equal(conn_put(&c, &s), 1);
 	assert_int_equal(l->seg[0].ack, c.seq);
 	assert_int_equal(c.far->n_got, 0);

@@ -28,6 +28,7 @@ struct far {
 	struct far_flow *flow; /* NULL: freed */
 	struct endpoint dst;
 	bool opened, answered, shut, aborted, released;
+	unsigned keepalives;
 	uint8_t *got; /* what the guest sent */
 	size_t n_got, cap_got;
 	unsigned writes, urgent;
@@ -234,6 +235,13 @@ op_release(struct stack *st, struct tcp_flow *f)
 	far_of(f)->released = true;
 }
 
+static void
+op_keepalive(struct stack *st, struct tcp_flow *f)
+{
+	(void)st;
+	far_of(f)->keepalives++;
+}
+
 static int
 op_dns_query(struct stack *st, uint32_t token, struct span query)
 {
@@ -263,6 +271,7 @@ static const struct stack_ops lab_ops = {
         .tcp_peek = op_peek,
         .tcp_discard = op_discard,
         .tcp_release = op_release,
+        .tcp_keepalive = op_keepalive,
         .dns_query = op_dns_query,
         .dns_cancel = op_dns_cancel,
 };
