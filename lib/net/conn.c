@@ -36,6 +36,8 @@ conn_net_init(struct conn_net *net, struct worker *w, const struct conn_conf *co
         const struct conn_ops *ops)
 {
 	*net = (struct conn_net){.w = w, .ops = ops, .conf = *conf};
+	if (!net->conf.linger_max)
+		net->conf.linger_max = 1;
 	if (net->conf.room_max < conf->overflow)
 		net->conf.room_max = conf->overflow; /* what waits for a connect counts too */
 	chain_slab_init(&net->pieces, conf->pool);
@@ -132,13 +134,19 @@ on_connect_timer(struct timer *t, uint64_t now)
 }
 
 static void
+end_lingering(struct conn *c)
+{
+	c->net->n_lingering--;
+	drop(c);
+	free(c);
+}
+
+static void
 on_linger_timer(struct timer *t, uint64_t now)
 {
 	struct conn_net *net = CONTAINER_OF(t, struct conn_net, linger_timer);
-	for (struct conn *c; (c = due(net, &net->lingering, t, now));) {
-		drop(c);
-		free(c);
-	}
+	for (struct conn *c; (c = due(net, &net->lingering, t, now));)
+		end_lingering(c);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -163,9 +171,9 @@ conn_open(struct conn_net *net, struct conn *c, const struct endpoint *dst, uint
 	socklen_t len = endpoint_to_sockaddr(dst, &ss);
 	bool v4 = ss.ss_family == AF_INET;
 	bool peek = v4 ? net->conf.caps.peek4 : net->conf.caps.peek6;
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	int fd = worker_guest_socket(net->w, ss.ss_family, SOCK_STREAM, IPPROTO_TCP);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	*c = (struct conn){.poll = {.ready = on_ready, .fd = fd},
 	        .net = net,
 	        .peek_off = PEEK_OFF_UNSET,
@@ -252,8 +260,7 @@ on_lingering(struct conn *c, uint32_t events)
 	if (!over)
 		return;
 	forget_unread(c);
-	drop(c);
-	free(c);
+	end_lingering(c);
 }
 
 static void
@@ -317,6 +324,8 @@ linger(struct conn *c)
 		free(own);
 		return false;
 	}
+	if (c->net->n_lingering++ >= c->net->conf.linger_max)
+		end_lingering(LIST_ENTRY(c->net->lingering.next, struct conn, node));
 	queue(own, &c->net->lingering, &c->net->linger_timer, c->net->conf.linger_ms);
 	c->held = NULL;
 	c->poll.fd = -1;

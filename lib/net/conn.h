@@ -6,7 +6,8 @@
  * Order    conn_open -> opened -> (readable | writable)*, or -> failed at any point.
  *          `failed` comes once and last. conn_free always, also after failed and inside any
  *          callback; nothing comes after it. What was written but did not fit the kernel yet is
- *          still delivered after a graceful conn_free, for linger_ms at the most.
+ *          still delivered after a graceful conn_free, for linger_ms at the most and
+ *          for the latest linger_max connections.
  * Memory   unread and unacknowledged bytes stay in the kernel's receive buffer where that can be
  *          peeked at from an offset; elsewhere in pieces of a shared pool, up to read_ahead bytes a
  *          connection, with the same calls.
@@ -43,7 +44,8 @@ struct conn_conf {
 	uint32_t recv_max;   /* bound of the kernel's receive window; 0 = its own choice */
 	uint32_t read_ahead; /* without peek_off: bytes held for reading again, a connection */
 	uint32_t linger_ms;
-	size_t pool; /* bytes that all connections together may hold outside the kernel */
+	uint32_t linger_max; /* so many at once: the oldest goes. They are in nobody's limit */
+	size_t pool;         /* bytes that all connections together may hold outside the kernel */
 };
 
 struct conn_ops {
@@ -60,6 +62,7 @@ struct conn_net {
 	/* private */
 	struct slab pieces;
 	struct list connecting, lingering, again;
+	uint32_t n_lingering;
 	struct timer connect_timer, linger_timer;
 	struct later later;
 	struct conn *current; /* in a callback; NULL once it was freed there */

@@ -206,9 +206,9 @@ need_sock(struct dgram *d, struct dgram_sock *s, int family)
 {
 	if (s->open)
 		return 0;
-	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = worker_guest_socket(d->net->w, family, SOCK_DGRAM, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	set_options(d->net, fd, family);
 	*s = (struct dgram_sock){.poll = {.ready = family == AF_INET ? on_v4 : on_v6, .fd = fd}};
 	int r = poller_add(d->net->w->poller, &s->poll);

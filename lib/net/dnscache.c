@@ -82,7 +82,7 @@ dnscache_put(
 		drop(c, was);
 	if (!ttl_s || !c->max_entries || need > c->max_bytes / SHARE)
 		return;
-	while (c->used >= c->max_entries || c->bytes + need > c->max_bytes / SHARE)
+	while (c->used >= c->max_entries || c->bytes + need > c->max_bytes)
 		drop(c, LIST_ENTRY(c->recent.prev, struct entry, use));
 	struct entry *e = malloc(need);
 	if (!e)

@@ -38,10 +38,9 @@ struct ping_id {
 /* --- set-up ----------------------------------------------------------------------------------- */
 
 static int
-icmp_socket(int family)
+protocol_of(int family)
 {
-	return socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	        family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	return family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 }
 
 static void
@@ -67,7 +66,7 @@ static bool
 probe(int family, char *why, size_t n)
 {
 	why[0] = '\0';
-	int fd = icmp_socket(family);
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, protocol_of(family));
 	if (fd < 0) {
 		say_why(why, n, errno);
 		return false;
@@ -250,9 +249,9 @@ need_sock(struct ping_net *net, struct ping_sock *k, int family)
 	int on = 1;
 	if (k->open)
 		return 0;
-	int fd = icmp_socket(family);
+	int fd = worker_guest_socket(net->w, family, SOCK_DGRAM, protocol_of(family));
 	if (fd < 0)
-		return errno == EACCES ? -EPERM : -errno;
+		return fd == -EACCES ? -EPERM : fd;
 	if (family == AF_INET)
 		(void)setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
 	else

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void
 on_wheel(uv_timer_t *t)
@@ -119,6 +121,19 @@ worker_fini(struct worker *w)
 	free(w->scratch);
 	w->scratch = NULL;
 	return r;
+}
+
+/* The kernel gives the lowest number that is free, so a number tells how many are taken. */
+int
+worker_guest_socket(const struct worker *w, int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return -errno;
+	if (!w->guest_fds || fd < w->guest_fds)
+		return fd;
+	close(fd);
+	return -EMFILE;
 }
 
 uint64_t

@@ -36,6 +36,7 @@ struct worker {
 	struct poller *poller; /* edge-triggered sockets, see poller.h */
 	struct log log;        /* root of this process's log */
 	uint8_t *scratch;      /* WORKER_SCRATCH bytes for any one call, never kept across one */
+	int guest_fds; /* guests' sockets have lower numbers, the rest is for clients; 0 = all */
 	/* private */
 	uv_timer_t wheel_timer;
 	uv_prepare_t prepare;
@@ -51,6 +52,8 @@ int worker_init(struct worker *w, const struct log *log);
 void worker_run(struct worker *w);
 void worker_stop(struct worker *w); /* from inside the loop */
 int worker_fini(struct worker *w);
+/* A socket on behalf of a guest; negative errno, also where only clients' descriptors are left. */
+int worker_guest_socket(const struct worker *w, int family, int type, int protocol);
 uint64_t worker_now(const struct worker *w);
 /* Look at the clock again: outside the loop, after something that took its time. */
 void worker_look(struct worker *w);

@@ -9,7 +9,8 @@
 #define PIN_MAX 1024
 #define OVERFLOW_LEAST 16384
 #define SEGMENT 1460
-#define LINGER_MS 60000         /* for bytes a slow server still has to take */
+#define LINGER_MS 60000 /* for bytes a slow server still has to take */
+#define LINGER_MAX 1024
 #define POOL_BYTES (256u << 20) /* of all connections of a worker, outside the kernel */
 #define MAX_LOOKUPS 4096
 #define MAX_PING_IDS 4096
@@ -123,6 +124,7 @@ conn_conf(const struct l2_conf *c)
 	        .room_max = (uint32_t)c->tcp.max_window,
 	        .read_ahead = (uint32_t)c->tcp.max_buffered,
 	        .linger_ms = LINGER_MS,
+	        .linger_max = LINGER_MAX,
 	        .pool = POOL_BYTES,
 	};
 	conn_probe(&k.caps);

@@ -59,6 +59,7 @@ drop_target(struct target *t)
 		resolve_addrs_cancel(t->lookup);
 	buf_fini(&t->held);
 	list_del(&t->node);
+	t->binding->n_forwards--;
 	free(t);
 }
 

@@ -6,8 +6,11 @@
 #include "serve/l2svc.h"
 #include "serve/ops.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#define CLIENTS_BESIDES 256 /* connections that are no tunnels */
+#define OWN_FDS 64
 #define BODY_MAX 65536 /* no endpoint of the tunnel service takes one */
 
 struct proc {
@@ -188,6 +191,20 @@ close_services(struct proc *p)
 	return rc < 0 ? 1 : 0;
 }
 
+/* Clients have their share of the descriptors, however many sockets guests ask for. */
+static int
+guest_fds(const struct l2_conf *c)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT32_MAX)
+		return 0;
+	uint64_t clients = c->server.max_sockets, tunnels = c->limits.max_connections;
+	if (tunnels && clients > 2 * tunnels + CLIENTS_BESIDES)
+		clients = 2 * tunnels + CLIENTS_BESIDES; /* refused ones and scrapers come too */
+	uint64_t kept = clients + OWN_FDS;
+	return (int)(r.rlim_cur - (kept < r.rlim_cur / 2 ? kept : r.rlim_cur / 2));
+}
+
 int
 worker_main(const struct worker_spec *spec)
 {
@@ -197,8 +214,10 @@ worker_main(const struct worker_spec *spec)
 	p.closed_base = __atomic_load_n(spec->closed, __ATOMIC_RELAXED);
 	log.kv[0] = kv_u64("worker", (uint64_t)spec->index);
 	int rc = worker_init(&p.w, &log);
-	if (rc == 0)
+	if (rc == 0) {
+		p.w.guest_fds = guest_fds(p.app->l2);
 		rc = open_services(&p, &e);
+	}
 	if (rc < 0) {
 		log_error(&log, "worker.start_failed",
 		        kv_str("error", e.text[0] ? e.text : "no loop"));

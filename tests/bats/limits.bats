@@ -233,3 +233,21 @@ teardown() { aero_teardown; }
 		assert (m['l2_sessions_closed_quota_fps_total'], m['l2_sessions_closed_quota_bytes_total']) == (1, 1)
 	E
 }
+
+@test "guests cannot take the descriptors that clients need" {
+	peers echo
+	AERO_IN="prlimit --nofile=256:256" aero_start "${OPEN[@]}" --egress.allow-private=yes
+	guest <<-E
+		g, port = Guest(), $PEER_ECHO
+		flows = [Conn(g, '127.0.0.1', port).syn() for _ in range(300)]
+		until(lambda: metric('l2_tcp_connect_fail_total') > 50)
+		assert 50 < metric('l2_tcp_conns_active') < 150
+		more = [Tunnel() for _ in range(60)]
+		for t in more:
+		    t.sync()
+		for t in more:
+		    t.close()
+		# the guest itself goes on, within its means
+		g.ping()
+	E
+}

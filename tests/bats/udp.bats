@@ -259,3 +259,18 @@ teardown() { aero_teardown; }
 		assert g.wait(is_kind('udp', dport=sport)).src == '127.0.0.1'
 	E
 }
+
+@test "a forward whose name has no address today may have one tomorrow" {
+	peers dns="$BATS_TEST_TMPDIR/asked"
+	aero_start "${OPEN[@]}" --dns.servers=127.0.0.1:"$PEER_DNS" --dns.max-cache-entries=0 \
+		--egress.udp-forward=203.0.113.11:2=nx.test:9
+	guest <<-'E'
+		g = Guest()
+		sport = g.port()
+		for i in range(1, 81):  # more than a port may have forwards at once
+		    g.udp('203.0.113.11', 2, b'x', sport=sport)
+		    wait_metric('l2_udp_send_fail_total', i)
+		g.sync()
+		g.never(is_kind('icmp'), 0.1)
+	E
+}

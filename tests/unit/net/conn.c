@@ -76,6 +76,7 @@ conf_for(const struct way *way)
 	        .room_max = 1 << 20,
 	        .read_ahead = 256 << 10,
 	        .linger_ms = 2000,
+	        .linger_max = 2,
 	        .pool = 8 << 20};
 	if (way->peek)
 		conn_probe(&c.caps);
@@ -430,6 +431,48 @@ test_lingering_ends(void **state)
 }
 
 static void
+test_the_oldest_lingers_no_more(void **state)
+{
+	struct rig r;
+	int peer[3];
+	rig_start(&r, *state, NULL);
+	for (int i = 0; i < 3; i++) {
+		size_t out = 0;
+		r.a = (struct side){0};
+		rig_connect(&r);
+		peer[i] = r.peer;
+		fill(&r, &out);
+		conn_free(&r.a.c, false);
+	}
+	assert_int_equal(r.net.n_lingering, 2);
+	for (int i = 1; i < 3; i++) {
+		size_t in = 0;
+		uint32_t left = 2 - (uint32_t)i;
+		LOOP_UNTIL(&r.w, (in = drain_pattern(peer[i], in), r.net.n_lingering == left));
+	}
+	for (int i = 0; i < 3; i++)
+		close(peer[i]);
+	r.peer = -1;
+	r.a.free_in = -1;
+	rig_end(&r);
+}
+
+static void
+test_no_descriptor_for_a_guest(void **state)
+{
+	struct rig r;
+	struct endpoint at;
+	rig_start(&r, *state, NULL);
+	int l = loop_listen(r.way.family, 4, &at);
+	r.w.guest_fds = l;
+	assert_int_equal(conn_open(&r.net, &r.a.c, &at, 0), -EMFILE);
+	r.w.guest_fds = l + 64;
+	assert_int_equal(conn_open(&r.net, &r.a.c, &at, 0), 0);
+	close(l);
+	rig_end(&r);
+}
+
+static void
 test_lingering_ends_with_the_worker(void **state)
 {
 	struct rig r;
@@ -777,6 +820,8 @@ test_many(void **state)
 	X(test_shutdown_before_connected)       \
 	X(test_graceful_free_delivers_the_rest) \
 	X(test_lingering_ends)                  \
+	X(test_the_oldest_lingers_no_more)      \
+	X(test_no_descriptor_for_a_guest)       \
 	X(test_lingering_ends_with_the_worker)  \
 	X(test_exhausted_pool)                  \
 	X(test_more_than_promised_is_refused)   \
