@@ -262,6 +262,7 @@ transport_client_vhost(struct transport *t)
 	struct lws_context_creation_info info = {
 	        .vhost_name = "client",
 	        .options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
+	        .http_proxy_address = ":0", /* or libwebsockets would ask the environment for one */
 	};
 	if (!t->client)
 		t->client = new_vhost(t, &info);

@@ -167,6 +167,12 @@ says() {
 	[ "$status" -eq 2 ]
 }
 
+@test "a proxy in the environment is not for tunnels" {
+	aero_start "${OPEN[@]}" "${ALLOW[@]}"
+	http_proxy=http://127.0.0.1:1 probe arp
+	says 0 yes
+}
+
 @test "interrupted" {
 	aero_start "${OPEN[@]}" "${ALLOW[@]}"
 	spawn watch ip netns exec "$H" "$AERO" probe ping 10.0.2.2 --watch --interval 20ms --url "$AERO_WS"
