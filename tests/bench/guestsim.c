@@ -22,6 +22,7 @@ static const char usage[] =
         "  --window KIB    the guest's receive window (4096)\n"
         "  --pps N         pace, tunnels: frames a second (10000)\n"
         "  --stale N       pace: UDP flows used once before\n"
+        "  --hosts N       synflood: addresses that do not answer (1)\n"
         "  --tunnels N     tunnels: how many (1)\n"
         "MODE: down up rr crr udp pace pingpong synflood flows tunnels\n";
 
@@ -56,7 +57,7 @@ read_args(struct opts *o, int argc, char **argv)
 	        {"host", 1, 0, 'h'}, {"seconds", 1, 0, 's'}, {"flows", 1, 0, 'f'},
 	        {"size", 1, 0, 'n'}, {"rtt", 1, 0, 'r'}, {"drop", 1, 0, 'd'}, {"rate", 1, 0, 'R'},
 	        {"window", 1, 0, 'w'}, {"pps", 1, 0, 'x'}, {"stale", 1, 0, 'S'},
-	        {"tunnels", 1, 0, 'N'}, {"rcvbuf", 1, 0, 'b'}, {0, 0, 0, 0}};
+	        {"hosts", 1, 0, 'H'}, {"tunnels", 1, 0, 'N'}, {"rcvbuf", 1, 0, 'b'}, {0, 0, 0, 0}};
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 'p': o->to.port = atoi(optarg); break;
@@ -74,6 +75,7 @@ read_args(struct opts *o, int argc, char **argv)
 		case 'R': o->rate_mbit = atoi(optarg); break;
 		case 'w': o->window_kb = atoi(optarg); break;
 		case 'x': o->pps = atoi(optarg); break;
+		case 'H': o->hosts = atoi(optarg); break;
 		case 'S': o->stale = atoi(optarg); break;
 		case 'b': o->to.rcvbuf = atoi(optarg); break;
 		case 'N': o->tunnels = atoi(optarg); break;
@@ -102,7 +104,8 @@ main(int argc, char **argv)
 	                        .size = 1,
 	                        .window_kb = 4096,
 	                        .pps = 10000,
-	                        .tunnels = 1},
+	                        .tunnels = 1,
+	                        .hosts = 1},
 	        .seed = 7,
 	        .next_port = 20000};
 	if (argc < 2)
@@ -110,8 +113,8 @@ main(int argc, char **argv)
 	read_args(&s.o, argc - 1, argv + 1);
 	all_files();
 	if (s.o.flows < 0 || s.o.flows > FLOWS_MOST || s.o.size < 1 || s.o.size > 1460 ||
-	        (!s.o.to.path && !s.o.to.port) || s.o.tunnels < 1 || s.o.tunnels > 60000 ||
-	        s.o.stale < 0 || s.o.stale > 40000)
+	        (!s.o.to.path && !s.o.to.port) || s.o.tunnels < 1 || s.o.hosts < 1 ||
+	        s.o.hosts > 254 || s.o.tunnels > 60000 || s.o.stale < 0 || s.o.stale > 40000)
 		bad_usage();
 	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
 		if (strcmp(argv[1], modes[i].name) != 0)

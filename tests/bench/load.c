@@ -20,7 +20,8 @@
 static const char usage[] =
         "load MODE --netns PATH --host A.B.C.D [option]...\n"
         "  --pid PID --aux PID  whose CPU time counts: the server; a helper of its\n"
-        "  --seconds S, --flows N, --size BYTES, --pps N, --stale N: as guestsim has them\n"
+        "  --seconds S, --flows N, --size BYTES, --pps N, --stale N, --hosts N: as guestsim has "
+        "them\n"
         "MODE: down up rr crr udp pace pingpong synflood\n";
 
 enum {
@@ -29,12 +30,11 @@ enum {
 	WARM_US = 300000,
 	PATIENCE_US = 200000,
 	PROBES = 20,
-	FLOOD_PORTS = 200,
 	NOWHERE = 0xcb007100u, /* 203.0.113.0/24, RFC 5737 */
 };
 
 struct load {
-	int pid, aux, flows, size, pps, stale;
+	int pid, aux, flows, size, pps, stale, hosts;
 	double seconds;
 	const char *netns;
 	struct in_addr host;
@@ -418,8 +418,8 @@ mode_synflood(struct load *l)
 	int up = 0;
 	measure_start(l);
 	for (int i = 0; i < l->flows; i++) {
-		struct in_addr to = {htonl(NOWHERE + (uint32_t)i % 254 + 1)};
-		begin_connect(l, to, (uint16_t)(1 + i / 254 % FLOOD_PORTS));
+		struct in_addr to = {htonl(NOWHERE + (uint32_t)(i % l->hosts) + 1)};
+		begin_connect(l, to, (uint16_t)(1 + i / l->hosts));
 		if (i % 64 == 63)
 			usleep(1000);
 	}
@@ -472,7 +472,7 @@ read_args(struct load *l, int argc, char **argv)
 	static const struct option longs[] = {{"netns", 1, 0, 'N'}, {"host", 1, 0, 'h'},
 	        {"pid", 1, 0, 'P'}, {"aux", 1, 0, 'A'}, {"seconds", 1, 0, 's'},
 	        {"flows", 1, 0, 'f'}, {"size", 1, 0, 'n'}, {"pps", 1, 0, 'x'}, {"stale", 1, 0, 'S'},
-	        {0, 0, 0, 0}};
+	        {"hosts", 1, 0, 'H'}, {0, 0, 0, 0}};
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		switch (c) {
 		case 'N': l->netns = optarg; break;
@@ -483,11 +483,13 @@ read_args(struct load *l, int argc, char **argv)
 		case 'f': l->flows = atoi(optarg); break;
 		case 'n': l->size = atoi(optarg); break;
 		case 'x': l->pps = atoi(optarg); break;
+		case 'H': l->hosts = atoi(optarg); break;
 		case 'S': l->stale = atoi(optarg); break;
 		default: bad_usage();
 		}
 	}
-	if (!l->netns || !l->host.s_addr || l->flows < 1 || l->size < 1 || l->size > 65000)
+	if (!l->netns || !l->host.s_addr || l->flows < 1 || l->hosts < 1 || l->hosts > 254 ||
+	        l->size < 1 || l->size > 65000)
 		bad_usage();
 }
 
@@ -504,7 +506,7 @@ enter(const char *netns)
 int
 main(int argc, char **argv)
 {
-	static struct load l = {.flows = 1, .size = 1, .seconds = 1, .pps = 20000};
+	static struct load l = {.flows = 1, .size = 1, .seconds = 1, .pps = 20000, .hosts = 1};
 	if (argc < 2)
 		bad_usage();
 	read_args(&l, argc - 1, argv + 1);

@@ -11,7 +11,6 @@
 enum {
 	NOWHERE = 0xcb007100u, /* 203.0.113.0/24, RFC 5737 */
 	PROBES = 20,
-	FLOOD_PORTS = 200,
 	SETTLE_US = 1000000,
 	EVENTS = 512,
 };
@@ -23,7 +22,7 @@ idle(struct sim *s, uint64_t us)
 		sim_turn(s, 1000);
 }
 
-/* --flows SYNs to addresses that do not answer, then connects to one that does. */
+/* --flows SYNs to --hosts addresses that do not answer, then connects to one that does. */
 void
 mode_synflood(struct sim *s)
 {
@@ -33,8 +32,8 @@ mode_synflood(struct sim *s)
 	int up = 0;
 	measure_start(s);
 	for (int i = 0; i < s->o.flows; i++) {
-		flow_open(s, &s->flow[i], NOWHERE + (uint32_t)i % 254 + 1,
-		        (uint16_t)(1 + i / 254 % FLOOD_PORTS));
+		flow_open(s, &s->flow[i], NOWHERE + (uint32_t)(i % s->o.hosts) + 1,
+		        (uint16_t)(1 + i / s->o.hosts));
 		if (i % 64 == 63)
 			sim_turn(s, 0);
 	}

@@ -74,7 +74,7 @@ struct opts {
 	struct where to;
 	uint32_t host; /* the servers' address as the guest sees it */
 	int pid, aux;  /* the programs whose CPU time counts: the server; a helper of its */
-	int flows, rtt_ms, drop_ppm, size, window_kb, rate_mbit, pps, stale, tunnels;
+	int flows, rtt_ms, drop_ppm, size, window_kb, rate_mbit, pps, stale, tunnels, hosts;
 	double seconds;
 };
 
