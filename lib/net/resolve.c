@@ -169,7 +169,7 @@ on_exchange(struct ns_query *q, enum ns_result result, uint8_t *msg, size_t n)
 	if (result == NS_CLOSED)
 		return;
 	bool usable = result == NS_ANSWER && n <= MESSAGE_MOST &&
-	              dns_parse(span(msg, n), &m) == 0 && !m.bad_records;
+	              dns_parse(span(msg, n), &m) == 0 && (m.flags & DNS_QR) && !m.bad_records;
 	if (usable && chokes_on_edns(l, &m)) {
 		r->no_edns_until = worker_now(r->w) + EDNS_AGAIN_MS;
 		send_query(l);

@@ -338,6 +338,24 @@ dns() { { printf '%s\n' "$asked"; cat; } | guest "$@"; }
 	dns <<<"assert Guest().dns('plain.test').all('A') == ['1.2.3.4']"
 }
 
+@test "servers that are broken, or lie" {
+	start --dns.timeout=600ms
+	dns <<-'E'
+		g = Guest()
+		# what does not belong to the question is not even looked at
+		for name in ('wrongid.test', 'wrongname.test'):
+		    assert g.dns(name).all('A') == ['1.2.3.4'], name
+		for name in ('query.test', 'stub.test', 'cut.test', 'loopname.test', 'noise.test', 'manycount.test', 'noquestion.test'):
+		    r = g.dns(name)
+		    assert (r.rcode, r.answers) == (SERVFAIL, []), (name, r.rcode, r.answers)
+		assert asked() >= 9
+		# somebody else's address in an answer leads nowhere new
+		g.dns('stranger.test')
+		assert g.dns('other.test').all('A') == ['1.2.3.4']
+		assert g.dns('plain.test').all('A') == ['1.2.3.4']
+	E
+}
+
 # --- a real name server -----------------------------------------------------------------------------
 
 # knot: serves zones on a free port of loopback; sets KNOT_PORT.

@@ -151,6 +151,24 @@ teardown() { aero_teardown; }
 	E
 }
 
+@test "DHCP: options in the file and server name fields, and in pieces" {
+	aero_start "${OPEN[@]}"
+	guest <<-'E'
+		g = Guest()
+		b = bytearray(dhcp(None, options=[(52, b'\1')])[42:])  # RFC 2132 9.3
+		b[108:112] = bytes([53, 1, DISCOVER, 255])
+		got = g.dhcp_exchange(udp(68, 67, bytes(b), '0.0.0.0', '255.255.255.255', to=BROADCAST))
+		assert got[0][1].kind == OFFER
+		got = g.dhcp_exchange(dhcp(DISCOVER, options=[(55, b'\x1a'), (55, b'\x1c')]))  # RFC 3396
+		assert {26, 28} <= set(got[0][1].options), got[0][1].order
+		# a client without an address of its own card is told by broadcast alone
+		f = dhcp(DISCOVER, chaddr=BROADCAST)
+		g.frame(f[:6] + GUEST_MAC + f[12:])
+		g.wait(is_kind('udp', dport=68))
+		g.never(is_kind('udp', dport=68), 0.1)
+	E
+}
+
 @test "a frame limit below an OFFER drops it, counts it, and no more" {
 	legacy_start AERO_L2_AUTH_MODE=none AERO_L2_OPEN=1 AERO_L2_MAX_FRAME_PAYLOAD=286
 	guest <<-'E'

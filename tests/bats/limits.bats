@@ -251,3 +251,34 @@ teardown() { aero_teardown; }
 		g.ping()
 	E
 }
+
+@test "an address is the same in all its spellings" {
+	aero_start "${OPEN[@]}" --limits.max-connections-per-ip=1 --client.trust-proxy=yes
+	guest <<-'E'
+		full = '429 max connections per ip exceeded | ip_limit | /l2'
+		with Tunnel(headers=['X-Forwarded-For: 1.2.3.4']), Tunnel(headers=['X-Forwarded-For: 2001:db8::1']):
+		    table(f"""
+		        {full} | X-Forwarded-For: ::ffff:1.2.3.4
+		        {full} | Forwarded: for="[::ffff:1.2.3.4]:80"
+		        {full} | X-Forwarded-For: [2001:DB8:0:0::1]:80""")
+	E
+}
+
+@test "the byte quota ends a download between two frames, also for a slow reader" {
+	aero_start "${OPEN[@]}" --egress.allow-private=yes --limits.max-bytes-per-connection=100000
+	guest <<-'E'
+		s = peer.serve(peer.listener(), lambda c: c.sendall(bytes(1 << 20)))
+		for rcvbuf in (None, 4096):
+		    g, n = Guest(rcvbuf=rcvbuf), 0
+		    c = g.tcp('127.0.0.1', peer.port_of(s))
+		    try:
+		        while True:
+		            p = c.wait(lambda p: p.data)
+		            n += len(p.data) + 58
+		            c.rcv = p.seq + len(p.data)
+		            c.seg(ACK)
+		    except Closed as e:
+		        assert (e.code, e.reason) == (1008, 'byte quota exceeded'), e
+		    assert [read_error(x[1]) for x in g.errors] == [(6, 'byte quota exceeded')] and n < 100000, (n, g.errors)
+	E
+}

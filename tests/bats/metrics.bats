@@ -90,3 +90,26 @@ teardown() { aero_teardown; }
 		assert (first['frames_rx'], first['frames_tx'], first['bytes_rx'], first['tunnel']) == (2, 2, 88, 1), first
 	E
 }
+
+@test "whatever a client says, a line of the log stays one line of JSON" {
+	SESSION_SECRET=sec aero_start --auth.mode=session --origin.allowed=https://a.test --host.allowed=x --log.format=json --log.level=debug
+	guest <<-'E'
+		def go(*h):
+		    assert try_upgrade('/l2', h)[0] in (101, 401, 403), h
+		def cookie(sid):
+		    return 'Cookie: aero_session=' + session('sec', sid=sid)
+		go('Origin: https://"x\\', cookie('a'))
+		go('Origin: \xff\xfe', cookie('\x1b[31mred'))
+		go('Origin: https://a.test', 'Host: \xc3\x28', cookie('b'))
+		go('Origin: https://a.test', 'Host: ' + 'h' * 5000, cookie('s' * 9000))
+		go('Origin: https://a.test', 'Host: x', cookie('\0\x1b\u2028\u00e9"\n'))
+		for n in range(60, 66):
+		    go('Origin: https://a.test', 'Host: x', cookie('s' * n + '\u20ac' * 3))
+		until(lambda: open(os.environ['AERO_LOG'], 'rb').read().count(b'session closed') == 7)
+		lines = [x for x in open(os.environ['AERO_LOG'], 'rb').read().split(b'\n') if x and not x.startswith(b'warning: ')]
+		assert len(lines) > 10
+		for line in lines:
+		    json.loads(line.decode())
+		    assert len(line) < 2000
+	E
+}

@@ -150,6 +150,25 @@ start() { aero_start "${OPEN[@]}" --egress.allow-private=yes "$@"; }
 	E
 }
 
+@test "a full table refuses the next one and keeps those that are there" {
+	start --tcp.max-connections=2
+	guest <<-'E'
+		s = peer.serve(peer.listener(), peer.echo)
+		g = Guest()
+		a, b = g.tcp('127.0.0.1', peer.port_of(s)), g.tcp('127.0.0.1', peer.port_of(s))
+		c = Conn(g, '127.0.0.1', peer.port_of(s)).syn()
+		p = c.got_rst()
+		assert (p.seq, p.ack, p.win) == (0, c.isn + 1, 0), p
+		for x in (a, b):
+		    x.send(b'here')
+		    assert x.recv(4) == b'here'
+		assert metric('l2_tcp_conns_active') == 2 and metric('l2_policy_denied_total') == 0
+		a.reset()
+		wait_metric('l2_tcp_conns_active', 1)
+		g.tcp('127.0.0.1', peer.port_of(s))
+	E
+}
+
 @test "refused upstream: RST and no SYN-ACK before it; a dead one: silence" {
 	start --tcp.connect-timeout=300ms
 	guest <<-'E'
@@ -711,6 +730,46 @@ start() { aero_start "${OPEN[@]}" --egress.allow-private=yes "$@"; }
 		s = peer.serve(peer.listener(), peer.echo)
 		c = Guest().tcp('127.0.0.1', peer.port_of(s))
 		c.got_rst(4)
+		wait_metric('l2_tcp_conns_active', 0)
+	E
+}
+
+@test "a FIN that is not acknowledged is repeated; urgent bytes stay in line" {
+	start
+	guest <<-'E'
+		s = peer.serve(peer.listener(), lambda c: None)
+		g = Guest()
+		c, begin = g.tcp('127.0.0.1', peer.port_of(s)), time.monotonic()
+		for _ in range(3):
+		    p = c.wait(lambda p: p.flags & FIN)
+		    assert p.seq == c.rcv
+		assert time.monotonic() - begin < 2
+		c.rcv += 1
+		c.fin().acked()
+		wait_metric('l2_tcp_conns_active', 0)
+		def urgent(c):
+		    c.recv(1)
+		    c.send(b'abc')
+		    c.send(b'U', socket.MSG_OOB)
+		    c.send(b'def')
+		    c.recv(1)
+		c = g.tcp('127.0.0.1', peer.port_of(peer.serve(peer.listener(), urgent)))
+		c.send(b'x')
+		assert c.recv(7) == b'abcUdef'
+	E
+}
+
+@test "both say FIN at once" {
+	start
+	guest <<-'E'
+		s = peer.serve(peer.listener(), lambda c: c.recv(1))
+		g = Guest()
+		for _ in range(10):
+		    c = g.tcp('127.0.0.1', peer.port_of(s))
+		    c.seg(FIN | ACK | PSH, b'x')  # the server's FIN will cross our silence
+		    p = c.wait(lambda p: p.flags & FIN)
+		    c.rcv = p.seq + 1
+		    c.seg(ACK, seq=c.snd + 2)
 		wait_metric('l2_tcp_conns_active', 0)
 	E
 }

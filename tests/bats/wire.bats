@@ -320,3 +320,37 @@ teardown() { aero_teardown; }
 		g.sync()
 	E
 }
+
+@test "a slow reader with a download, PINGs and pings gets every frame whole" {
+	aero_start "${OPEN[@]}" --egress.allow-private=yes --tunnel.ping-interval=5ms
+	guest <<-'E'
+		blob = os.urandom(400000)
+		s = peer.serve(peer.listener(), lambda c: (c.sendall(blob), c.recv(1)))
+		g = Guest(rcvbuf=4096)
+		c = Conn(g, '127.0.0.1', peer.port_of(s), opts=b'\2\4\5\xb4\4\2\1\3\3\7', win=2000).open()
+		got, pongs, asked, n = b'', 0, 0, 0
+		while len(got) < len(blob):
+		    op, payload = g.ws_recv()
+		    if op == WS_PONG:
+		        assert payload == bytes(100)
+		    elif op == BINARY and payload[2] == PONG:
+		        assert payload[4:] == bytes(200)
+		        pongs += 1
+		    elif op == BINARY and payload[2] == FRAME:
+		        p = Pkt(payload[4:])
+		        if p.kind == 'tcp' and p.seq == c.rcv and p.data:
+		            got += p.data
+		            c.rcv = c.rcv + len(p.data) & 0xffffffff
+		            n += 1
+		            c.seg(ACK)
+		            if n % 8 == 0:
+		                g.ws(WS_PING, bytes(100))
+		                g.msg(PING, bytes(200))
+		                asked += 1
+		                time.sleep(0.001)
+		assert got == blob
+		while pongs < asked:
+		    op, payload = g.ws_recv()
+		    pongs += op == BINARY and payload[2] == PONG
+	E
+}

@@ -104,7 +104,10 @@ def wait_metric(name, value, seconds=5.0):
     seen = [None]
 
     def reached():
-        seen[0] = metric(name)
+        try:
+            seen[0] = metric(name)
+        except OSError:  # it went to a worker that has just died
+            return False
         return seen[0] == value
     try:
         until(reached, seconds)
@@ -328,7 +331,7 @@ class Guest(Tunnel):
         return self.wait(is_kind('arp', op=2))
 
     def port(self):
-        Guest.next_port += 1
+        Guest.next_port = 40000 + (Guest.next_port - 39999) % 20000
         return Guest.next_port
 
     def dhcp_exchange(self, message, count=2):
@@ -346,7 +349,7 @@ class Guest(Tunnel):
 
     def dns(self, name, kind='A', timeout=4.0, **kw):
         r = self.dns_raw(dns_query(name, kind, **kw), timeout=timeout)
-        assert r.id == 0x1234 and r.flags & 0x8000 and r.counts[0] == 1
+        assert r.id == 0x1234 and r.flags & 0x8000 and r.counts[0] == 1, r.raw.hex()
         return r
 
     def ping(self, dst=GATEWAY, ident=7, seq=1, data=b'ping', timeout=3.0, **kw):

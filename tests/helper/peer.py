@@ -166,7 +166,25 @@ def dns_reply(query, over_tcp, note):
         else:
             flags, answers = flags | 0x200, []
     head = query[:2] + struct.pack('>HHHHH', flags, 1, len(answers), len(authority), 0)
-    return head + query[12:at + 5] + b''.join(answers) + b''.join(authority)
+    good = head + query[12:at + 5] + b''.join(answers) + b''.join(authority)
+    return spoil(first, good, query[12:at + 5])
+
+
+def spoil(first, good, question):
+    """What a broken or hostile server sends instead; a list is sent one after the other."""
+    evil = rr_a('x', '6.6.6.6')[3:]
+    return {
+        'wrongid': lambda: [bytes([good[0] ^ 1]) + good[1:2] + good[2:], good],
+        'wrongname': lambda: [good[:12] + b'\3bad' + question[question.index(b'\0') - 5:] + evil, good],
+        'noquestion': lambda: good[:4] + b'\0\0' + good[6:12] + good[12 + len(question):],
+        'query': lambda: good[:2] + bytes([good[2] & 0x7f]) + good[3:],
+        'stub': lambda: good[:7],
+        'cut': lambda: good[:-3],
+        'loopname': lambda: good[:12] + question + b'\xc0' + bytes([12 + len(question)]) + bytes(10) + good[:8],
+        'noise': lambda: good[:12] + os.urandom(200),
+        'manycount': lambda: good[:6] + b'\xff\xff\xff\xff\xff\xff' + good[12:],
+        'stranger': lambda: good[:7] + b'\2' + good[8:] + rr_a('other.test', '6.6.6.6'),
+    }.get(first, lambda: good)()
 
 
 def dns_server(log):
@@ -190,8 +208,8 @@ def dns_server(log):
 
     def one(d, a):
         r = dns_reply(d, False, note)
-        if r:
-            u.sendto(r, a)
+        for m in r if isinstance(r, list) else [r] if r else []:
+            u.sendto(m, a)
 
     def run():
         while True:
