@@ -282,6 +282,7 @@ start() { aero_start "${OPEN[@]}" --egress.allow-private=yes "$@"; }
 		c = Guest().tcp('127.0.0.1', peer.port_of(s))
 		c.send(b'x' * 1000).fin()
 		assert c.recv(3010) == b'1000 bytes' + b'.' * 3000
+		c.end()
 		wait_metric('l2_tcp_conns_active', 0)
 	E
 }

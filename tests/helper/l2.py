@@ -372,6 +372,7 @@ class Conn:
         self.g, self.dst, self.dport, self.src = guest, dst, dport, src
         self.sport = sport or guest.port()
         self.isn, self.snd, self.rcv, self.opts, self.win = isn, isn + 1, 0, opts, win
+        self.ended = False
 
     def seg(self, flags, data=b'', seq=None, ack=None, **kw):
         kw.setdefault('win', self.win)
@@ -423,6 +424,7 @@ class Conn:
             self.rcv = self.rcv + len(p.data) & 0xffffffff
             if p.flags & FIN:
                 self.rcv = self.rcv + 1 & 0xffffffff
+                self.ended = True
             if ack:
                 self.seg(ACK)
         return out
@@ -431,6 +433,11 @@ class Conn:
         self.seg(FIN | ACK)
         self.snd += 1
         return self
+
+    def end(self, timeout=3.0):
+        """Until the other side's FIN is acknowledged; it may have come with the last bytes."""
+        if not self.ended:
+            self.got_fin(timeout)
 
     def got_fin(self, timeout=3.0):
         p = self.wait(lambda p: p.flags & FIN, timeout)
