@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define LOG_TEXT_MOST 256 /* a client's words must not push the rest out of the line */
+
 static void
 count(struct l2svc *s, enum metric m)
 {
@@ -74,7 +76,7 @@ static void
 log_refusal(struct l2svc *s, enum log_level level, const struct door_result *d, const char *reason,
         const struct head *h)
 {
-	struct span origin = head_first(h, "origin");
+	struct span origin = span_first(head_first(h, "origin"), LOG_TEXT_MOST);
 	struct span sid = span_first(d->auth.sid, GATE_SID_TEXT);
 	bool by_auth = d->refusal.why == REFUSAL_AUTH;
 	char event[96];
@@ -82,7 +84,7 @@ log_refusal(struct l2svc *s, enum log_level level, const struct door_result *d, 
 	log_write(&s->w->log, level, event,
 	        LOG_KV(kv_str("reason", reason),
 	                kv_span("origin", origin.n ? origin : SPAN_LIT("<missing>")),
-	                kv_span("host", d->host.raw),
+	                kv_span("host", span_first(d->host.raw, LOG_TEXT_MOST)),
 	                kv_str("auth_mode", auth_mode_name(s->app->door.auth.mode)),
 	                kv_str("auth_reject_reason",
 	                        by_auth ? auth_reject_name(d->auth.reject) : "none"),

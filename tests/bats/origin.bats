@@ -148,3 +148,12 @@ start() { aero_start --auth.mode=none "$@"; }
 		assert m['l2_upgrade_reject_origin_not_allowed_total'] == m['l2_upgrade_rejected_total'] == len(same) + len(none)
 	E
 }
+
+@test "a long Origin does not push the client's address out of the log" {
+	aero_start --auth.mode=none --auth.insecure-allow-no-auth=yes --origin.allowed=http://a.test
+	guest <<-'E'
+		for text in ('x' * 3900, '\\"' * 1900, '\xff' * 3900):
+		    assert try_upgrade('/l2', ['Origin: ' + text, 'Host: ' + text])[0] in (400, 403)
+	E
+	[ "$(grep -c 'reason=.*client_ip=127.0.0.1 client_ip_source=ConnectInfo' "$BATS_TEST_TMPDIR/aero.err")" = 3 ]
+}
