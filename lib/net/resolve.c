@@ -438,6 +438,12 @@ resolve_conf(struct resolve *r)
 	return &r->conf;
 }
 
+uint32_t
+resolve_load(const struct resolve *r)
+{
+	return r->conf.max_lookups ? (uint32_t)(r->n_lookups * 100ull / r->conf.max_lookups) : 100;
+}
+
 struct worker *
 resolve_worker(struct resolve *r)
 {

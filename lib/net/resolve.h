@@ -56,6 +56,8 @@ int resolve_new(
 void resolve_free(struct resolve *r);
 struct resolve_conf *resolve_conf(struct resolve *r);
 
+/* How much of max_lookups is in use, in percent. */
+uint32_t resolve_load(const struct resolve *r);
 /* dnssec: ask for DNSSEC records and no validation (the DO and CD bits of the asker). */
 int resolve_query(struct resolve *r, const struct dnsname *name, uint16_t type, uint16_t class,
         bool dnssec, unsigned flags, resolve_answer_cb *cb, void *user, struct resolve_req **out);

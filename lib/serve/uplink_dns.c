@@ -11,6 +11,8 @@
 #define OPT_SIZE 1232
 #define OPT_LEN 11
 #define ADDRS_MOST 64
+#define BUSY_PERCENT 50 /* from here on, what all guests share is for those who ask little */
+#define FAIR_LOOKUPS 64
 
 struct lookup {
 	struct list node; /* in uplink.lookups */
@@ -242,7 +244,10 @@ static int
 ask_servers(struct lookup *l, const struct dnsmsg *q)
 {
 	struct uplink *up = l->up;
-	bool full = up->n_lookups > up->svc->app->l2->dns.max_pending;
+	uint32_t most = up->svc->app->l2->dns.max_pending;
+	if (resolve_load(up->svc->resolve) >= BUSY_PERCENT && most > FAIR_LOOKUPS)
+		most = FAIR_LOOKUPS;
+	bool full = up->n_lookups > most;
 	return resolve_query(up->svc->resolve, &q->name, q->type, q->class, q->opt_do,
 	        full ? RESOLVE_CACHED_ONLY : 0, on_answer, l, &l->req);
 }

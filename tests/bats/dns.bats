@@ -454,3 +454,16 @@ knot() {
 		assert len(Dns(msg[2:]).all('TXT')[0]) == 1000
 	E
 }
+
+@test "guests that ask without end leave lookups for the others" {
+	peers dns="$BATS_TEST_TMPDIR/asked"
+	aero_start "${OPEN[@]}" --dns.servers=127.0.0.1:"$PEER_DNS" --dns.timeout=10s
+	guest <<-'E'
+		greedy = [Guest() for _ in range(6)]
+		for i, g in enumerate(greedy):
+		    for k in range(1000):
+		        g.frame(udp(20000 + k, 53, dns_query('hole.%d-%d.test' % (i, k))))
+		    g.sync()
+		assert Guest().dns('fine.test', timeout=9).rcode == NOERROR
+	E
+}
