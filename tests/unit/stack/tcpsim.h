@@ -205,11 +205,11 @@ guest_push(struct sim *s, struct sim_flow *f)
 static void
 guest_resend(struct sim *s, struct sim_flow *f, uint32_t from)
 {
-	uint32_t end = f->iss + 1 + (uint32_t)f->to_send;
+	uint32_t end = f->snd_nxt - f->fin_sent; /* of the bytes that were sent */
 	uint32_t n = end - from < s->up_mss ? end - from : s->up_mss;
 	f->up_resent++;
 	if (from == end)
-		guest_send(s, f, TCPF_ACK | TCPF_FIN, from, 0);
+		guest_send(s, f, TCPF_ACK | (f->fin_sent ? TCPF_FIN : 0), from, 0);
 	else
 		guest_send(s, f, TCPF_ACK, from, n);
 }
