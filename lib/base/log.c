@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,7 +152,9 @@ log_write(const struct log *l, enum log_level level, const char *event, const st
 		field(&b, kv, root->format);
 	b.cap += 2;
 	buf_adds(&b, root->format == LOG_JSON ? "}\n" : "\n");
-	if (write(root->fd, b.p, b.n) < 0) {
+	/* A reader that stalls costs lines, never the loop and all that lives on it. */
+	struct pollfd p = {root->fd, POLLOUT, 0};
+	if (poll(&p, 1, 0) > 0 && write(root->fd, b.p, b.n) < 0) {
 		/* nobody left to tell */
 	}
 	buf_fini(&b);

@@ -217,6 +217,8 @@ l2svc_reload(struct l2svc *s, const struct app *app)
 	s->app = app;
 	fill_conf(s);
 	uplink_reload(s);
+	LIST_FOR_EACH (it, &s->tunnels)
+		tunnel_reloaded(LIST_ENTRY(it, struct tunnel, node));
 }
 
 /* A directory that cannot be had costs the captures, not the service. */

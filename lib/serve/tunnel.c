@@ -343,6 +343,16 @@ rearm(struct tunnel *t)
 }
 
 void
+tunnel_reloaded(struct tunnel *t)
+{
+	if (t->closing)
+		return;
+	if (conf_of(t)->ping_interval && !t->ping_due)
+		t->ping_due = worker_now(t->svc->w) + conf_of(t)->ping_interval;
+	rearm(t);
+}
+
+void
 tunnel_wake(struct tunnel *t)
 {
 	if (t->closing)

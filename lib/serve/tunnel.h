@@ -44,5 +44,7 @@ struct tunnel {
 int tunnel_open(struct l2svc *svc, struct req *r, const struct gate_pass *pass);
 /* Something waits for the client: have it pulled. */
 void tunnel_wake(struct tunnel *t);
+/* The configuration has changed: clocks that it sets start now. */
+void tunnel_reloaded(struct tunnel *t);
 /* Say why on the wire (ERROR, Close), then end. Idempotent; the first reason stays. */
 void tunnel_close(struct tunnel *t, enum reason why);
