@@ -189,11 +189,11 @@ fill_slots(struct turn *t, uint32_t off, uint32_t len)
 			got += (uint32_t)r;
 			continue;
 		}
-		if (t->again || (r < 0 && r != -EAGAIN))
-			t->dead = true;
-		else if (r == 0)
+		if (r == 0)
 			t->eof = true;
-		else
+		else if (r != -EAGAIN)
+			t->dead = true;
+		else if (!t->again)
 			f->flags &= ~(uint32_t)FLOW_READABLE;
 		break;
 	}
@@ -329,6 +329,7 @@ send_again(struct turn *t, uint32_t seq, uint32_t end)
 	t->again = true;
 	uint32_t n = send_run(t, seq, end - seq - fin, fin);
 	t->again = false;
+	t->dead |= t->eof; /* what was there once is not there any more */
 	stats_of(f->st)->tcp_retransmits += t->sent - frames;
 	return n;
 }
