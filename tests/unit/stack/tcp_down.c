@@ -654,6 +654,27 @@ test_upstream_reset(void **state)
 	assert_null(c.far->flow);
 }
 
+/* Lost bytes that the socket does not give at once come with the next try. */
+static void
+test_late_peek(void **state)
+{
+	struct lab *l = *state;
+	struct conn c = conn_open(l, 1, &modern);
+	uint32_t a = c.ack;
+	far_say(&c, 5 * 1460);
+	lab_pull(l);
+	struct tcpsack s = {a + 1460, a + 5 * 1460};
+	c.far->late = 1;
+	assert_int_equal(ack_sacked(&c, a, &s, 1), 0);
+	assert_non_null(c.far->flow);
+	lab_pass(l, 250);
+	assert_int_equal(lab_pull(l), 1);
+	assert_int_equal(l->seg[0].seq, a);
+	assert_said(&c, &l->seg[0], 0);
+	assert_int_equal(conn_ack(&c, a + 5 * 1460), 0);
+	assert_int_equal(c.far->discarded, 5 * 1460);
+}
+
 /* A transport that takes little at a time gets everything in the end, in order. */
 static void
 test_small_pulls(void **state)
@@ -740,6 +761,7 @@ main(void)
 	        LAB_TEST(test_both_close_at_once),
 	        LAB_TEST(test_time_wait_is_reused),
 	        LAB_TEST(test_upstream_reset),
+	        LAB_TEST(test_late_peek),
 	        LAB_TEST(test_small_pulls),
 	        LAB_TEST(test_frames_too_long_for_the_transport),
 	        LAB_TEST(test_end_of_the_tunnel),

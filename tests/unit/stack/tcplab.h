@@ -40,7 +40,7 @@ struct far {
 	uint64_t sent, discarded;
 	bool eof;
 	int err;
-	unsigned peeks;
+	unsigned peeks, late; /* so many find nothing */
 };
 
 struct far_flow {
@@ -211,6 +211,8 @@ op_peek(struct stack *st, struct tcp_flow *f, uint32_t off, const struct iovec *
 	if (far->err)
 		return -far->err;
 	assert_true(at <= far->sent);
+	if (far->late && far->late--)
+		return -EAGAIN;
 	for (int i = 0; i < n; i++)
 		for (size_t j = 0; j < v[i].iov_len && at < far->sent; j++, at++, got++)
 			((uint8_t *)v[i].iov_base)[j] = far_byte(far->seed + at);
