@@ -193,7 +193,7 @@ dns() { { printf '%s\n' "$asked"; cat; } | guest "$@"; }
 }
 
 @test "lookups under way are bounded; none at all with 0" {
-	start --dns.max-pending=1 --dns.timeout=1500ms
+	start --dns.max-pending=1 --dns.timeout=700ms
 	dns <<-'E'
 		g = Guest()
 		g.dns('cached.test')
@@ -390,7 +390,7 @@ knot() {
 		1 PTR several.real.test.
 	Z
 	for try in 1 2 3; do
-		KNOT_PORT=$(python3 -c 'import peer, socket; print(peer.port_of(peer.bound(socket.SOCK_DGRAM)))')
+		KNOT_PORT=$(python3 -S -c 'import peer, socket; print(peer.port_of(peer.bound(socket.SOCK_DGRAM)))')
 		cat >"$dir/knot.conf" <<-C
 			server:
 			    rundir: $dir

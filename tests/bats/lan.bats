@@ -286,7 +286,7 @@ teardown() { aero_teardown; }
 	ip -n "$ns" link set lo up
 	ip netns exec "$ns" sysctl -qw net.ipv4.ping_group_range='0 2147483647'
 	AERO_IN="ip netns exec $ns" aero_start "${OPEN[@]}" --egress.allow=127.0.0.0/8
-	AERO_PORT=$AERO_PORT PYTHONPATH=$HELPER_PY timeout 20 ip netns exec "$ns" python3 - <<-'E' || { ip netns del "$ns"; return 1; }
+	AERO_PORT=$AERO_PORT PYTHONPATH=$HELPER_PY timeout 20 ip netns exec "$ns" python3 -S - <<-'E' || { ip netns del "$ns"; return 1; }
 		from l2 import *
 		g = Guest()
 		p = g.ping(dst='127.0.0.1', ident=99, seq=5, data=b'hello')

@@ -14,6 +14,8 @@ aero_pids=()
 spawn() {
 	local name=$1
 	shift
+	: >"$BATS_TEST_TMPDIR/$name.out" # at once: nobody shall read what an earlier one said
+	: >"$BATS_TEST_TMPDIR/$name.err"
 	"$@" >"$BATS_TEST_TMPDIR/$name.out" 2>"$BATS_TEST_TMPDIR/$name.err" 3>&- &
 	spawned=$!
 	aero_pids+=("$spawned")
@@ -68,7 +70,7 @@ kill_all() {
 		kill -TERM "$p" 2>/dev/null || true
 	done
 	for p in "${aero_pids[@]}"; do
-		timeout 5 tail --pid="$p" -f /dev/null 2>/dev/null || kill -KILL "$p" 2>/dev/null || true
+		timeout 5 tail --pid="$p" -s 0.05 -f /dev/null 2>/dev/null || kill -KILL "$p" 2>/dev/null || true
 	done
 	aero_pids=()
 }
@@ -167,16 +169,16 @@ guest() {
 		cat
 	} >"$BATS_TEST_TMPDIR/guest.py"
 	AERO_PORT=$AERO_PORT AERO_PID=$AERO_PID AERO_LOG=$BATS_TEST_TMPDIR/aero.err \
-		timeout 40 python3 "$BATS_TEST_TMPDIR/guest.py" "$@"
+		timeout 40 python3 -S "$BATS_TEST_TMPDIR/guest.py" "$@"
 }
 
 # upgrades <<-E: a table of upgrade attempts, see tests/helper/l2.py.
-upgrades() { AERO_PORT=$AERO_PORT timeout 40 python3 "$HELPER_PY/l2.py" upgrades; }
+upgrades() { AERO_PORT=$AERO_PORT timeout 40 python3 -S "$HELPER_PY/l2.py" upgrades; }
 
 # peers NAME...: servers on loopback; sets PEER_<NAME> to their ports, see tests/helper/peer.py.
 peers() {
 	local name port
-	spawn peers python3 "$HELPER_PY/peer.py" "$@"
+	spawn peers python3 -S "$HELPER_PY/peer.py" "$@"
 	PEERS_PID=$spawned
 	wait_line "$BATS_TEST_TMPDIR/peers.out" '^ready' 10 "$PEERS_PID" >/dev/null || return 1
 	while IFS='=' read -r name port; do
