@@ -258,3 +258,18 @@ setup() {
 	legacy_refuses "127.0.0.1:$PEER_ECHO" AERO_L2_AUTH_MODE=none AERO_L2_PROXY_LISTEN_ADDR=127.0.0.1:"$PEER_ECHO"
 	legacy_refuses '192.0.2.77' AERO_L2_AUTH_MODE=none AERO_L2_PROXY_LISTEN_ADDR=192.0.2.77:0
 }
+
+@test "serve all --dev: loopback, any page, and a token that is printed" {
+	spawn aero "$AERO" serve all --dev --server.listen=127.0.0.1:0 --server.workers=1
+	AERO_PID=$spawned
+	line=$(wait_line "$BATS_TEST_TMPDIR/aero.out" '^Ethernet tunnel ' 10 "$AERO_PID")
+	[[ "$line" =~ ws://127\.0\.0\.1:([0-9]+)/l2\?token=([0-9a-f]{32})$ ]]
+	AERO_PORT=${BASH_REMATCH[1]} token=${BASH_REMATCH[2]}
+	upgrades <<-E
+		401 invalid token | missing_credentials | /l2
+		101 | - | /l2?token=$token
+		101 | - | /l2?token=$token | Origin: https://any.page
+	E
+	aero_stop
+	! grep -q "$token" "$BATS_TEST_TMPDIR/aero.err"
+}

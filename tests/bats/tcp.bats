@@ -251,6 +251,23 @@ start() { aero_start "${OPEN[@]}" --egress.allow-private=yes "$@"; }
 	E
 }
 
+@test "a forward is no way around the LAN's filter" {
+	peers echo
+	legacy_start AERO_L2_AUTH_MODE=none AERO_L2_OPEN=1 AERO_L2_TCP_FORWARD="10.9.9.9:80=127.0.0.1:$PEER_ECHO" \
+		AERO_L2_UDP_FORWARD="10.9.9.9:80=127.0.0.1:$PEER_ECHO"
+	guest <<-'E'
+		g = Guest()
+		assert Conn(g, '10.9.9.9', 80).syn().got_rst().seq == 0
+		g.udp('10.9.9.9', 80, b'x')
+		g.sync()
+		m = metrics()
+		assert m['l2_policy_denied_total'] == m['l2_tcp_conns_active'] == m['l2_udp_flows_active'] == 0, m
+	E
+	aero_stop
+	legacy_start AERO_L2_AUTH_MODE=none AERO_L2_OPEN=1 AERO_L2_TCP_FORWARD="10.9.9.9:80=127.0.0.1:$PEER_ECHO" AERO_L2_ALLOW_PRIVATE_IPS=on
+	guest <<<"assert Guest().tcp('10.9.9.9', 80).send(b'x').recv(1) == b'x'"
+}
+
 @test "a server that speaks first loses nothing" {
 	start
 	guest <<-'E'

@@ -206,3 +206,35 @@ workers() { { printf '%s\n' "$kids"; cat; } | guest "$@"; }
 		assert try_upgrade('/l2', ())[0] == 429
 	E
 }
+
+@test "nothing is left of tunnels that have ended" {
+	aero_start "${OPEN[@]}" --egress.allow-private=yes --limits.max-connections=0
+	workers <<-'E'
+		s, u, hole = peer.serve(peer.listener(), peer.echo), peer.udp_echo(), peer.hole_tcp()
+		k, = kids()
+		def files():
+		    return len(os.listdir('/proc/%d/fd' % k))
+		def memory():
+		    return int(re.search(r'VmRSS:\s+(\d+)', open('/proc/%d/status' % k).read())[1])
+		def round_(n):
+		    for _ in range(n):
+		        g = Guest()
+		        c = g.tcp('127.0.0.1', peer.port_of(s))
+		        c.send(b'x' * 1000)
+		        Conn(g, '127.0.0.1', peer.port_of(hole)).syn()
+		        sport = g.udp('127.0.0.1', peer.port_of(u), b'x')
+		        g.wait(is_kind('udp', dport=sport))
+		        g.frame(udp(1, 53, dns_query('localhost')), dhcp(DISCOVER))
+		        g.s.close()
+		    wait_metric('l2_sessions_active', 0)
+		round_(20)
+		time.sleep(0.2)
+		had, held = files(), memory()
+		round_(150)
+		until(lambda: files() <= had, 5, 'descriptors: %d, were %d' % (files(), had))
+		if 'asan' not in os.environ['AERO']:
+		    assert memory() < held + 2048, (memory(), held)
+		m = metrics()
+		assert m['l2_tcp_conns_active'] == m['l2_udp_flows_active'] == 0
+	E
+}
