@@ -414,7 +414,7 @@ supervisor_run(struct supervisor *s)
 		turn(&r);
 	close(r.sigfd);
 	close(r.spare_fd);
-	sigprocmask(SIG_SETMASK, &r.old_mask, NULL);
+	/* They stay blocked: one that came twice must not turn an orderly end into a death. */
 	return rc < 0 ? rc : r.failed ? 1 : 0;
 }
 
